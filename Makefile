@@ -1,0 +1,51 @@
+# Everything from a fresh clone: `make demo`, `make test`. `make check` is the quick look.
+PYTHON ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export NETBOOT_CACHE ?= $(CURDIR)/.cache
+
+.PHONY: help demo test check lint unit system lock clean
+help:
+	@echo "make demo   a virtual machine network-boots into the Debian installer"
+	@echo "make test   every test, real firmware included"
+	@echo "make check  lint, types, import arrows, unit tests; under a minute"
+
+# One stamp a step, so that a second run starts at once.
+.cache/system.stamp: packages.txt
+	@mkdir -p .cache
+	tools/install-packages packages.txt
+	@touch $@
+
+$(VENV)/stamp: requirements.lock pyproject.toml | .cache/system.stamp
+	@test -n "$(PYTHON)" || { echo "netboot needs Python 3.11 or later"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+system: .cache/system.stamp
+
+demo: $(VENV)/stamp
+	$(SUDO) --preserve-env=NETBOOT_CACHE $(BIN)/python -m netboot.lab.demo
+
+lint: $(VENV)/stamp
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/stamp
+	$(BIN)/python -m pytest -q -n auto -m "not root and not firmware and not mirror"
+
+check: lint unit
+
+test: $(VENV)/stamp lint
+	$(SUDO) --preserve-env=NETBOOT_CACHE,CI $(BIN)/python -m pytest
+
+lock:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \
+	  --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .cache dist

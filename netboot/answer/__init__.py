@@ -1,0 +1,1 @@
+"""(client, decision) → reply. Pure: what is sent, never how."""

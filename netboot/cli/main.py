@@ -1,0 +1,97 @@
+"""The root of the command: which nouns there are, how settings and errors are handled."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot import config
+from netboot.errors import ConfigError, NetbootError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_COMMANDS = {
+    # name -> module:attribute, imported only when it is asked for: start-up stays short
+    "serve": "netboot.cli.serve:serve",
+    "node": "netboot.cli.node:node",
+    "image": "netboot.cli.image:image",
+    "timeline": "netboot.cli.timeline:timeline",
+    "explain": "netboot.cli.explain:explain",
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        _accept_config_here_too(command)
+        return command
+
+
+def _accept_config_here_too(command: click.Command) -> None:
+    """``--config`` is accepted before or after the command, at every depth."""
+    if not any(parameter.name == "config_after" for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--config", "config_after"],
+                type=click.Path(path_type=Path),
+                expose_value=False,
+                callback=_keep_path,
+                is_eager=True,
+                help="The configuration file.",
+            )
+        )
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _accept_config_here_too(inner)
+
+
+def _keep_path(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.find_root().meta["netboot.config"] = value
+
+
+def settings(ctx: click.Context) -> config.Settings:
+    """The settings of this run: ``--config``, else ``NETBOOT_CONFIG``, else the default file.
+
+    Raises:
+        ConfigError: they are wrong.
+    """
+    found: Any = ctx.find_root().meta.get("netboot.config")
+    return config.load(found)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netboot")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_keep_path,
+    is_eager=True,
+    help=f"The configuration file; NETBOOT_CONFIG, else {config.DEFAULT_PATH}.",
+)
+def root() -> None:
+    """Network-boot machines, and say why when one does not boot."""
+
+
+def main() -> None:
+    """Run the command; errors are one line on stderr, 2 for bad input and 1 for a failure."""
+    try:
+        root(standalone_mode=True)
+    except ConfigError as error:
+        click.echo(f"netboot: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    except NetbootError as error:
+        click.echo(f"netboot: {error}", err=True)
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,171 @@
+"""One TOML file and ``NETBOOT_*`` variables → frozen, validated settings.
+
+Every key is optional. A variable is its key's one-to-one name: ``NETBOOT_HTTP_PORT`` is
+``http.port``; it wins over the file. Errors name the key and what is allowed.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from netboot.checked import Checked, convert, read_toml
+from netboot.errors import ConfigError
+
+DEFAULT_PATH = Path("/etc/netboot/netboot.toml")
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+InterfaceName = Annotated[str, Meta(min_length=1, max_length=15)]  # IFNAMSIZ - 1
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
+
+
+class Server(Checked, frozen=True):
+    """Where we listen and keep things."""
+
+    interfaces: InterfaceName | tuple[InterfaceName, ...] = ()
+    data_dir: str = "/var/lib/netboot"
+    database: str | None = None
+
+
+class Http(Checked, frozen=True):
+    """The boot plane's HTTP. ``advertise``: the IPv4 address machines are told, for NAT."""
+
+    port: Port = 8080
+    advertise: str | None = None
+
+
+class Dhcp(Checked, frozen=True):
+    """``unknown``: what a machine nobody registered gets: ignore, local, menu or a profile."""
+
+    unknown: Name = "ignore"
+
+
+class Tftp(Checked, frozen=True):
+    """RFC 1350 says port 69, and firmware knows no other."""
+
+    port: Port = 69
+
+
+class Api(Checked, frozen=True):
+    """The control plane; loopback unless told otherwise."""
+
+    listen: Annotated[str, Meta(pattern=r"^[^\s]+:[0-9]{1,5}$")] = "127.0.0.1:8443"
+
+
+class Debian(Checked, frozen=True):
+    """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given."""
+
+    mirror: Url | None = None
+
+
+class Settings(Checked, frozen=True):
+    """The whole configuration, validated."""
+
+    server: Server = Server()
+    http: Http = Http()
+    dhcp: Dhcp = Dhcp()
+    tftp: Tftp = Tftp()
+    api: Api = Api()
+    debian: Debian = Debian()
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """The interfaces to serve; empty means look round and choose."""
+        given = self.server.interfaces
+        return (given,) if isinstance(given, str) else given
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of everything we keep."""
+        return Path(self.server.data_dir)
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.server.database or f"sqlite:///{self.data_dir.absolute() / 'netboot.db'}"
+
+    @property
+    def images_dir(self) -> Path:
+        """Folder of fetched images, one folder each."""
+        return self.data_dir / "images"
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of sockets, locks and the boot program's own files."""
+        return self.data_dir / "run"
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration.
+
+    Args:
+        path: the file; without one ``NETBOOT_CONFIG`` names it, else ``DEFAULT_PATH`` is read
+            where it exists and built-in defaults hold where it does not.
+        environ: the environment.
+
+    Raises:
+        ConfigError: the file or a variable is wrong.
+    """
+    named = path or (Path(environ["NETBOOT_CONFIG"]) if environ.get("NETBOOT_CONFIG") else None)
+    if named is None and DEFAULT_PATH.exists():
+        named = DEFAULT_PATH
+    raw = read_toml(named) if named else {}
+    source = str(named) if named else "built-in defaults"
+    settings = convert(raw, Settings, source)
+    if overrides := _from_environment(environ):
+        settings = convert(_merged(raw, overrides), Settings, f"{source} with environment")
+        source = f"{source} with environment"
+    _check_addresses(settings, source)
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for variable in sorted(environ):
+        if not variable.startswith("NETBOOT_") or variable in _NOT_SETTINGS:
+            continue
+        if variable not in _VARIABLES:
+            allowed = ", ".join(_VARIABLES)
+            raise ConfigError("environment", variable, f"is no known setting; allowed: {allowed}")
+        section, key = _VARIABLES[variable]
+        found.setdefault(section, {})[key] = _typed(key, environ[variable])
+    return found
+
+
+def _merged(raw: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return raw | {section: raw.get(section, {}) | keys for section, keys in overrides.items()}
+
+
+def _typed(key: str, text: str) -> object:
+    if key == "interfaces":
+        return [name.strip() for name in text.split(",") if name.strip()]
+    return int(text) if key == "port" and text.isdecimal() else text
+
+
+def _check_addresses(settings: Settings, source: str) -> None:
+    if settings.http.advertise is not None:
+        try:
+            ipaddress.IPv4Address(settings.http.advertise)
+        except ValueError:
+            problem = (
+                f'= "{settings.http.advertise}": must be an IPv4 address; IPv6 is not served yet'
+            )
+            raise ConfigError(source, "http.advertise", problem) from None
+    _, _, port = settings.api.listen.rpartition(":")
+    if not 1 <= int(port) <= 65535:  # noqa: PLR2004 -- the range of a port
+        problem = f'= "{settings.api.listen}": must end in a port from 1 to 65535'
+        raise ConfigError(source, "api.listen", problem)
+
+
+_NOT_SETTINGS = frozenset({"NETBOOT_CONFIG", "NETBOOT_CSDL"})
+_VARIABLES = {
+    f"NETBOOT_{section.upper()}_{key.upper()}": (section, key)
+    for section, default in (
+        (name, getattr(Settings(), name)) for name in Settings.__struct_fields__
+    )
+    for key in default.__struct_fields__
+}

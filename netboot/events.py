@@ -1,0 +1,59 @@
+"""The timeline's vocabulary: one event for each thing a machine asked or got.
+
+Events are made by the boot program, flow to the control program and are kept there. They hold
+nothing secret: a token in a path is cut before an event is made.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netboot.model import Mac
+
+
+class Kind(StrEnum):
+    """What happened, in the order a boot goes through it."""
+
+    DISCOVER = "discover"
+    OFFER = "offer"
+    IGNORED = "ignored"
+    REQUEST_4011 = "request-4011"
+    ACK_4011 = "ack-4011"
+    LOADER = "loader"
+    """The whole network boot program was sent by TFTP or HTTP."""
+    SCRIPT = "script"
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    PRESEED = "preseed"
+    FILE = "file"
+    """Some other file of an image was sent."""
+    PROBE = "probe"
+    """A read the machine broke off on purpose, such as UEFI's size query (RFC 2349)."""
+    NOT_SERVED = "not-served"
+    FAILED = "failed"
+    """We could not give what should have been there: a broken template, a file that is away."""
+    STALLED = "stalled"
+    """The next stage did not come in time; the detail names the usual cause."""
+    LOST = "lost"
+    """Events were dropped because a buffer was full; the detail says how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a machine's timeline.
+
+    Attributes:
+        mac: the machine, None where only an address is known.
+        node: its registered name, None for an unknown machine.
+        detail: a short sentence with the values that matter.
+        data: the same values for programs.
+        time: seconds since the epoch.
+    """
+
+    kind: Kind
+    mac: Mac | None
+    node: str | None
+    detail: str = ""
+    data: Mapping[str, str | int] = field(default_factory=dict)
+    time: float = field(default_factory=time.time)

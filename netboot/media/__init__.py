@@ -1,0 +1,1 @@
+"""Fetches, verifies and lists the files machines boot."""

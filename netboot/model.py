@@ -1,0 +1,157 @@
+"""The nouns of a boot: who asks, who we know, what we decide. Frozen, and free of I/O."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum, StrEnum
+from pathlib import Path
+from typing import NewType
+
+Mac = NewType("Mac", str)
+"""A 48-bit hardware address as twelve lower-case hexadecimal digits with colons."""
+
+_MAC = re.compile(r"([0-9a-f]{2})([:-]?)(?:[0-9a-f]{2}\2){4}[0-9a-f]{2}")
+
+
+def parse_mac(text: str) -> Mac:
+    """Read a MAC in any case with ``:``, ``-`` or no separator.
+
+    Raises:
+        ValueError: the text is no unicast hardware address; the message is a sentence.
+    """
+    lowered = text.strip().lower()
+    if not _MAC.fullmatch(lowered):
+        raise ValueError(f"{text!r} is not a MAC address such as 52:54:00:12:34:56")
+    digits = re.sub("[:-]", "", lowered)
+    if int(digits[:2], 16) & 1:
+        raise ValueError(f"{text!r} is a multicast address; a machine's own address is unicast")
+    return Mac(":".join(digits[i : i + 2] for i in range(0, 12, 2)))
+
+
+class Arch(IntEnum):
+    """Client system architecture, DHCP option 93 (RFC 4578 section 2.1, IANA registry)."""
+
+    BIOS = 0x00
+    IA32 = 0x06
+    X64 = 0x07
+    """Named EFI BC by RFC 4578; every x64 firmware sends it."""
+    X64_ALT = 0x09
+    """Named EFI x86-64 by RFC 4578, whose text has 7 and 9 swapped; also x64."""
+    ARM32 = 0x0A
+    ARM64 = 0x0B
+    IA32_HTTP = 0x0F
+    X64_HTTP = 0x10
+    ARM32_HTTP = 0x12
+    ARM64_HTTP = 0x13
+    RISCV32 = 0x19
+    RISCV32_HTTP = 0x1A
+    RISCV64 = 0x1B
+    RISCV64_HTTP = 0x1C
+    LOONG64 = 0x27
+    LOONG64_HTTP = 0x28
+
+
+class Firmware(StrEnum):
+    """The dialect a client speaks; it picks the reply's shape, not what is booted."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+    HTTP = "http"
+    IPXE = "ipxe"
+    RPI = "rpi"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A machine as its own packet describes it (RFC 4578).
+
+    Attributes:
+        mac: the hardware address it boots from (``chaddr``).
+        firmware: its dialect.
+        arch: option 93 as sent; a number we have no name for stays a plain ``int``.
+        uuid: option 97 as a canonical UUID string, or None where it sent none.
+    """
+
+    mac: Mac
+    firmware: Firmware
+    arch: int
+    uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine somebody registered: any of ``macs`` is it."""
+
+    name: str
+    macs: tuple[Mac, ...]
+    profile: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a machine boots: an image, the iPXE script that starts it and its answer file.
+
+    Attributes:
+        script: template of the iPXE script, relative to the templates folder.
+        image: name of the image its files come from, None for profiles without files.
+        preseed: template of the installer's answer file, None where there is none.
+        vars: defaults; a node's own variables win over them.
+    """
+
+    name: str
+    script: str
+    image: str | None = None
+    preseed: str | None = None
+    description: str = ""
+    vars: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One fetched and verified file.
+
+    Attributes:
+        name: what it is served as below its image, for example ``linux``.
+        sha256: lower-case hexadecimal digest recorded when it was verified.
+    """
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A fetched image: a set of files that belong together, of one version."""
+
+    name: str
+    version: str
+    files: Mapping[str, ImageFile]
+
+
+class Verdict(Enum):
+    """What kind of answer a request gets."""
+
+    IGNORE = "ignore"
+    LOADER = "loader"
+    """Firmware: hand it a network boot program (iPXE)."""
+    SCRIPT = "script"
+    """iPXE: hand it this machine's script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one machine gets, and why, in the order the reasons were found.
+
+    Attributes:
+        profile: the profile's name; None exactly when the verdict is IGNORE.
+        loader: catalogue name of the network boot program; None unless the verdict is LOADER.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    profile: str | None = None
+    loader: str | None = None

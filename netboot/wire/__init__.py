@@ -1,0 +1,1 @@
+"""Bytes ↔ values, by the standard library alone: what each RFC lays out, and no more."""
