@@ -132,6 +132,26 @@ class Image:
     files: Mapping[str, ImageFile]
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How the machines on one interface reach us.
+
+    Attributes:
+        address: our IPv4 address there: siaddr, option 54, and the source of every reply.
+        http_host: the IPv4 address in URLs; another one than ``address`` behind NAT.
+        http_port: the port in URLs.
+    """
+
+    address: str
+    http_host: str
+    http_port: int
+
+    @property
+    def url(self) -> str:
+        """Base of the boot plane's HTTP, by address, without a slash at the end."""
+        return f"http://{self.http_host}:{self.http_port}"
+
+
 class Verdict(Enum):
     """What kind of answer a request gets."""
 

@@ -1,0 +1,186 @@
+"""Hearing and answering DHCP on port 67 without taking the port (packet(7), socket(7)).
+
+A second socket bound to port 67 would steal the unicast renewals and relayed requests of a DHCP
+server on the same host. A packet socket only gets a copy, so whoever holds the port keeps working
+and we never need it: replies leave as raw packets *from* port 67.
+"""
+
+import contextlib
+import ctypes
+import errno
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable
+
+from netboot.boot.udp import Reactor
+from netboot.errors import MalformedPacket
+from netboot.wire import iana, udp4
+from netboot.wire.udp4 import Datagram
+
+MAX_DATAGRAMS_PER_WAKEUP = 256
+"""Then other sockets get their turn; the rest waits in the kernel's buffer."""
+RECEIVE_BUFFER = 4 << 20
+"""Bytes the kernel may hold for us: some 8,000 DISCOVERs that arrive at once."""
+MAX_PACKET = 9216
+"""A jumbo frame; anything longer is cut, and then dropped by its length."""
+
+_ETH_P_IP = 0x0800
+_SOL_PACKET = 263
+_PACKET_IGNORE_OUTGOING = 23
+_SO_ATTACH_FILTER = 26
+_PACKET_OTHERHOST = 3  # if_packet.h: addressed to somebody else, seen because of promiscuity
+_BROADCAST_MAC = b"\xff" * 6
+_BROADCAST = "255.255.255.255"
+
+_FILTER = (
+    # classic BPF over the IPv4 header: untagged, unfragmented UDP to port 67
+    # (code, jump if true, jump if false, k), linux/filter.h
+    (0x20, 0, 0, 0xFFFFF000 + 48),  # ld  SKF_AD_VLAN_TAG_PRESENT
+    (0x15, 0, 8, 0),  #               jne 0 -> drop: a VLAN has an interface of its own
+    (0x30, 0, 0, 9),  #               ldb protocol
+    (0x15, 0, 6, 17),  #              jne UDP -> drop
+    (0x28, 0, 0, 6),  #               ldh fragment
+    (0x45, 4, 0, 0x3FFF),  #          jset -> drop
+    (0xB1, 0, 0, 0),  #               ldx header length
+    (0x48, 0, 0, 2),  #               ldh [x + 2] destination port
+    (0x15, 0, 1, iana.DHCP_SERVER_PORT),
+    (0x06, 0, 0, MAX_PACKET),  #      accept
+    (0x06, 0, 0, 0),  #               drop
+)
+
+
+class PacketPort:
+    """Every DHCP datagram to port 67 that reaches one interface.
+
+    Args:
+        reactor: where to wait.
+        interface: its name.
+        receive: called with each datagram.
+        drops: counts what is not passed on, by reason.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        interface: str,
+        receive: Callable[[Datagram], None],
+        drops: Counter[str],
+    ) -> None:
+        self._reactor = reactor
+        self._interface = interface
+        self._receive = receive
+        self._drops = drops
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Open the socket.
+
+        Raises:
+            OSError: no such interface, or not permitted (CAP_NET_RAW).
+        """
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+        try:
+            _attach(opened)
+            opened.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            opened.bind((self._interface, _ETH_P_IP))
+        except OSError:
+            opened.close()
+            raise
+        self._socket = opened
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._reactor.removeReader(self)
+            self._socket.close()
+            self._socket = None
+
+    def broadcast(self, source: str, payload: bytes) -> None:
+        """Send ``payload`` from ``source`` port 67 to every client on this interface."""
+        if self._socket is None:
+            return
+        packet = udp4.build(
+            Datagram(source, iana.DHCP_SERVER_PORT, _BROADCAST, iana.DHCP_CLIENT_PORT, payload)
+        )
+        try:
+            self._socket.sendto(packet, (self._interface, _ETH_P_IP, 0, 0, _BROADCAST_MAC))
+        except OSError as error:
+            self._drops[f"dhcp: not sent ({errno.errorcode.get(error.errno or 0, 'unknown')})"] += 1
+
+    def doRead(self) -> None:  # noqa: N802 -- twisted's name
+        """Drain what has arrived."""
+        for _ in range(MAX_DATAGRAMS_PER_WAKEUP):
+            if self._socket is None:
+                return
+            try:
+                packet, address = self._socket.recvfrom(MAX_PACKET)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # the interface went down or away; it speaks again when it is back
+                self._drops[f"dhcp: {errno.errorcode.get(error.errno or 0, 'unknown')}"] += 1
+                return
+            if address[2] == _PACKET_OTHERHOST:
+                continue
+            try:
+                datagram = udp4.parse(packet)
+            except MalformedPacket as problem:
+                self._drops[str(problem)] += 1
+                continue
+            self._receive(datagram)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def connectionLost(self, reason: object) -> None:  # noqa: N802, ARG002 -- twisted's signature
+        """The reactor is shutting down."""
+        self.stop()
+
+    def logPrefix(self) -> str:  # noqa: N802 -- twisted's name
+        """What twisted calls us in its own errors."""
+        return f"dhcp on {self._interface}"
+
+
+class RawSender:
+    """Sends from port 67 to a routed address, again without binding the port."""
+
+    def __init__(self, drops: Counter[str]) -> None:
+        self._drops = drops
+        self._socket = socket.socket(
+            socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW
+        )
+
+    def send(self, source: str, target: tuple[str, int], payload: bytes) -> None:
+        """Send ``payload`` from ``source`` port 67 to ``target``; the kernel routes it."""
+        packet = udp4.build(Datagram(source, iana.DHCP_SERVER_PORT, *target, payload))
+        try:
+            self._socket.sendto(packet, (target[0], 0))
+        except OSError as error:
+            self._drops[f"dhcp: not sent ({errno.errorcode.get(error.errno or 0, 'unknown')})"] += 1
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def address_towards(peer: str) -> str | None:
+    """Our address on the route to ``peer``, None where there is no route."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+    ):
+        probe.connect((peer, iana.DHCP_SERVER_PORT))
+        address: str = probe.getsockname()[0]
+        return address
+    return None
+
+
+def _attach(opened: socket.socket) -> None:
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _FILTER)
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HL", len(_FILTER), ctypes.addressof(buffer))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

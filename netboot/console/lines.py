@@ -1,0 +1,116 @@
+"""An event as one harmless line: for a person, or as JSON for a program.
+
+Whatever came from the network is shown, never obeyed: a character that is not printable (control
+characters, terminal escapes, direction overrides, line separators) is written as its code.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from netboot.events import Event, Kind
+
+LONGEST_TEXT = 600
+"""Characters of one detail or value that are shown."""
+MAX_VALUES = 16
+"""Values of one event's data that are shown."""
+
+_LABELS = {
+    Kind.DISCOVER: "DISCOVER",
+    Kind.OFFER: "OFFER",
+    Kind.REQUEST_4011: "4011 request",
+    Kind.ACK_4011: "4011",
+}
+_BAD = frozenset({Kind.FAILED, Kind.STALLED, Kind.LOST})
+_NEUTRAL = frozenset({Kind.IGNORED, Kind.PROBE, Kind.NOT_SERVED, Kind.REQUEST_4011})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The signs behind a stage's name."""
+
+    came: str = "✓"
+    missing: str = "✗"
+    neutral: str = "·"
+    arrow: str = "→"
+
+
+ASCII_MARKS = Marks(came="+", missing="!", neutral="-", arrow="->")
+"""For a stream whose encoding has no others."""
+
+
+def marks_for(encoding: str | None) -> Marks:
+    """The signs a stream of ``encoding`` can show."""
+    marks = Marks()
+    try:
+        f"{marks.came}{marks.missing}{marks.neutral}{marks.arrow}".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII_MARKS
+    return marks
+
+
+def harmless(text: str, limit: int = LONGEST_TEXT) -> str:
+    """``text`` with every unprintable character escaped, and no longer than ``limit``."""
+    shown = text[:limit]
+    if not shown.isprintable():
+        shown = "".join(
+            ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in shown
+        )
+    return shown if len(text) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def clock(seconds: float) -> str:
+    """Local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def who(event: Event) -> str:
+    """The machine: name and MAC as far as they are known."""
+    return harmless(" ".join(filter(None, [event.node, event.mac])) or "-")
+
+
+def event_line(event: Event, marks: Marks) -> str:
+    """One event, such as ``08:15:02 n1 52:54:00:00:00:01  OFFER ✓ boot file snponly.efi``."""
+    label = _LABELS.get(event.kind, event.kind.value)
+    mark = marks.came
+    if event.kind in _BAD:
+        mark = marks.missing
+    elif event.kind in _NEUTRAL:
+        mark = marks.neutral
+    head = f"{clock(event.time)} {who(event)}  {label} {mark}"
+    return f"{head} {harmless(event.detail)}" if event.detail else head
+
+
+def json_line(event: Event) -> str:
+    """One event as a JSON object: time (ISO 8601, UTC), node, mac, kind, detail, data."""
+    return json_object(
+        event.time, event.kind.value, event.detail, event.data, node=event.node, mac=event.mac
+    )
+
+
+def json_object(
+    seconds: float,
+    kind: str,
+    detail: str,
+    data: Mapping[str, str | int],
+    *,
+    node: str | None = None,
+    mac: str | None = None,
+) -> str:
+    """The same object for what is no event; ASCII, so nothing in it can steer a terminal."""
+    stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    values = {
+        harmless(key): harmless(value) if isinstance(value, str) else value
+        for key, value in list(data.items())[:MAX_VALUES]
+    }
+    shown = {
+        "time": stamp.replace("+00:00", "Z"),
+        "node": node,
+        "mac": mac,
+        "kind": kind,
+        "detail": harmless(detail),
+        "data": values,
+    }
+    return json.dumps(shown)

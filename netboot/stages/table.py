@@ -1,0 +1,136 @@
+"""The stages of a boot: how long each may take, and the usual cause when it does not come.
+
+Patience is chosen above what a healthy machine needs, so that a row is only read when something
+is wrong: real firmware gets from power-on to the installer's kernel in some 30 s altogether.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Stage(IntEnum):
+    """What a boot waits for, in the order it goes through."""
+
+    NOTHING = 0
+    """Not begun, or ignored."""
+    OFFER = 1
+    REQUEST_4011 = 2
+    ACK_4011 = 3
+    TRANSFER = 4
+    """The first TFTP request."""
+    LOADER = 5
+    """The end of the network boot program."""
+    IPXE = 6
+    """The loader's own DISCOVER."""
+    SCRIPT = 7
+    KERNEL = 8
+    INITRD = 9
+    PRESEED = 10
+    DONE = 11
+
+    @property
+    def slug(self) -> str:
+        """Its name for people and programs, such as ``request-4011``."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One row: how long ``stage`` may take, and what to say when it does not come.
+
+    Attributes:
+        seconds: patience.
+        missing: what was seen and what was not, one clause.
+        cause: the usual causes, most usual first.
+        cure: what to do about them.
+    """
+
+    seconds: float
+    missing: str
+    cause: str
+    cure: str
+
+
+WAITS = {
+    Stage.OFFER: Wait(
+        5,
+        "DISCOVER came but no OFFER left",
+        "netboot is overloaded, or may not send on this interface",
+        "see the errors above; is the interface up, does netboot run as root?",
+    ),
+    Stage.REQUEST_4011: Wait(
+        30,
+        "OFFER sent but no request came to port 4011",
+        "another PXE server answered first, no DHCP server gave the machine an address, "
+        "a firewall blocks UDP 4011, or a relay drops proxy offers",
+        "stop the other PXE server, see that DHCP has free addresses, open UDP 4011 on this host",
+    ),
+    Stage.ACK_4011: Wait(
+        5,
+        "request on port 4011 came but no answer left",
+        "netboot could not send its answer",
+        "see the errors above; a firewall on this host may block UDP from port 4011",
+    ),
+    Stage.TRANSFER: Wait(
+        15,
+        "boot file named but never asked for by TFTP",
+        "UDP 69 is blocked by a firewall, NAT or a container bridge, "
+        "or the advertised address is not reachable for the machine",
+        "open UDP 69 on this host; in a container use host networking",
+    ),
+    Stage.LOADER: Wait(
+        60,
+        "loader begun but never finished",
+        "a lossy link, an MTU smaller than the block size, or NAT that drops answers from "
+        "a new port",
+        "check cable and switch port, set the same MTU everywhere; in a container use host "
+        "networking",
+    ),
+    Stage.IPXE: Wait(
+        45,
+        "loader sent but iPXE never spoke",
+        "iPXE cannot use this NIC, the switch port was not forwarding yet (STP), "
+        "or Secure Boot refused the loader",
+        'try loader = "ipxe.efi" for this node, turn on portfast (STP edge port), '
+        "look for Access Denied on the screen and turn Secure Boot off",
+    ),
+    Stage.SCRIPT: Wait(
+        45,
+        "iPXE asked but never fetched its script",
+        "iPXE's own DHCP failed (no free address, or STP forwarding delay), "
+        "or a firewall blocks our HTTP port",
+        "open the HTTP port on this host, turn on portfast (STP edge port); "
+        "behind NAT set http.advertise",
+    ),
+    Stage.KERNEL: Wait(
+        60,
+        "script fetched but no kernel",
+        "the image was never fetched, or the script names a URL the machine cannot reach",
+        "run netboot image list; behind NAT set http.advertise; a proxy or firewall may block "
+        "long transfers",
+    ),
+    Stage.INITRD: Wait(
+        120,
+        "kernel fetched but no initrd",
+        "the link broke off, or the machine has too little memory for the image",
+        "check cable and switch port; give the machine more memory",
+    ),
+    Stage.PRESEED: Wait(
+        240,
+        "initrd fetched but the installer never asked for its preseed",
+        "the installer's own DHCP failed: NIC firmware or driver missing, wrong NIC (BOOTIF), "
+        "VLAN, or STP forwarding delay",
+        "look at the machine's screen; turn on portfast (STP edge port), check the port's VLAN",
+    ),
+}
+"""The stages that are awaited. ``NOTHING`` and ``DONE`` are not."""
+
+ASKS_AGAIN = Wait(
+    WAITS[Stage.REQUEST_4011].seconds,
+    "the machine asks again and again but takes no OFFER",
+    "no DHCP server gives it an address (none on this VLAN, pool empty), or its firmware wants "
+    "option 43 or drops proxy offers that came through a relay",
+    "see that a DHCP server with free addresses answers on the machine's own VLAN; "
+    "update its firmware",
+)
+"""Said in place of ``REQUEST_4011``'s row when there were ``MANY_DISCOVERS``."""

@@ -1,0 +1,208 @@
+"""Which DHCP and PXE servers answer on an interface, found without taking a lease.
+
+Two questions leave on a packet socket, RFC 2131:
+
+- first an INFORM from the interface's own address (section 4.4.3): a server that pings an address
+  before it offers it (dnsmasq: 3.0 s, and it hears nothing meanwhile) is only in time for this;
+- then a DISCOVER that says ``PXEClient`` (RFC 4578), so that boot servers speak up as well. Nothing
+  is ever REQUESTed, so no lease comes of it; its hardware address is made from the interface's own
+  and always the same, so a server that sets an address aside does so for one address only.
+
+The answers are told apart by what they give: an address (a DHCP server), an address and a boot
+file (one with boot options), or no address but ``PXEClient`` (a ProxyDHCP server like ours).
+"""
+
+import os
+import select
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from netboot.errors import MalformedPacket, OperationError
+from netboot.model import Mac
+from netboot.survey.network import Interface
+from netboot.wire import dhcp4, iana, pxe, udp4
+from netboot.wire.dhcp4 import NO_ADDRESS, Message
+from netboot.wire.udp4 import Datagram
+
+TIMEOUT = 3.0
+"""Seconds to listen when nobody answers."""
+SETTLE = 1.0
+"""Seconds to go on listening after the first answer, for the rivals."""
+MAX_FRAMES = 5000
+"""Frames looked at; on a busy network the rest of the time is not worth it."""
+MAX_SERVERS = 16
+"""Servers told; more than that is an attack, or a network beyond our help."""
+
+_ETH_P_IP = 0x0800
+_MAX_FRAME = 9216
+_BROADCAST_MAC = b"\xff" * 6
+_BROADCAST = "255.255.255.255"
+_OUR_PREFIX = "02:6e:62"  # locally administered, then "nb"
+_INFORM = 8  # RFC 2132 section 9.6
+_SUBNET_MASK, _ROUTER = 1, 3
+_UNDI_3_16 = b"\x01\x03\x10"
+_X64 = b"\x00\x07"
+_WANTED = bytes(
+    (
+        _SUBNET_MASK,
+        _ROUTER,
+        iana.OPT_VENDOR_SPECIFIC,
+        iana.OPT_SERVER_ID,
+        iana.OPT_VENDOR_CLASS,
+        iana.OPT_TFTP_SERVER_NAME,
+        iana.OPT_BOOTFILE,
+    )
+)
+
+
+class Role(StrEnum):
+    """What a server that answered is."""
+
+    DHCP = "dhcp"
+    DHCP_WITH_BOOT = "dhcp-with-boot-options"
+    PXE = "pxe"
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpServer:
+    """A server that answered.
+
+    Attributes:
+        server_id: option 54, "" where it sent none.
+        siaddr: where it sends machines for their boot file, "" where unset.
+        address: the IPv4 source of its answer.
+        mac: the hardware address its answer came from: the server's, or its relay's.
+        bootfile: what it would have machines load, unprintable bytes escaped; "" where it names
+            nothing.
+    """
+
+    role: Role
+    server_id: str
+    siaddr: str
+    address: str
+    mac: str
+    bootfile: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.server_id or self.address} ({self.mac})"
+
+
+def dhcp_servers(interface: Interface, timeout: float = TIMEOUT) -> tuple[DhcpServer, ...]:
+    """Ask on ``interface`` and listen for at most ``timeout`` seconds; blocks.
+
+    Silence is an answer: an empty tuple.
+
+    Raises:
+        OperationError: we may not ask (CAP_NET_RAW), or the interface is away or down.
+    """
+    xid = int.from_bytes(os.urandom(4))
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as opened:
+            opened.bind((interface.name, _ETH_P_IP))
+            for packet in _questions(interface, xid):
+                opened.sendto(packet, (interface.name, _ETH_P_IP, 0, 0, _BROADCAST_MAC))
+            return _collected(opened, xid, timeout)
+    except OSError as error:
+        raise OperationError(
+            f"cannot look for DHCP servers on {interface.name}: {error.strerror}"
+        ) from error
+
+
+def told_apart(answers: Iterable[tuple[Message, str, str]]) -> tuple[DhcpServer, ...]:
+    """Answers as ``(message, source address, source MAC)`` → one entry a server, best known first.
+
+    What an OFFER says wins over what an ACK to our INFORM says.
+    """
+    found: dict[tuple[str, str], DhcpServer] = {}
+    by_type = sorted(answers, key=lambda answer: answer[0].type)  # OFFER is 2, ACK 5
+    for message, address, mac in by_type:
+        server = _described(message, address, mac)
+        if len(found) < MAX_SERVERS:
+            found.setdefault((server.server_id or address, mac), server)
+    return tuple(found.values())
+
+
+def _described(message: Message, address: str, mac: str) -> DhcpServer:
+    options = message.options
+    identity = options.get(iana.OPT_SERVER_ID, b"")
+    bootfile = options.get(iana.OPT_BOOTFILE, b"").rstrip(b"\0") or message.file
+    boots = options.get(iana.OPT_VENDOR_CLASS, b"").startswith((pxe.PXE_CLIENT, pxe.HTTP_CLIENT))
+    if message.type == iana.OFFER and message.yiaddr == NO_ADDRESS and (boots or bootfile):
+        role = Role.PXE
+    else:
+        role = Role.DHCP_WITH_BOOT if boots or bootfile else Role.DHCP
+    return DhcpServer(
+        role=role,
+        server_id=socket.inet_ntoa(identity) if len(identity) == 4 else "",  # noqa: PLR2004 -- IPv4
+        siaddr="" if message.siaddr == NO_ADDRESS else message.siaddr,
+        address=address,
+        mac=mac,
+        bootfile=bootfile.decode("latin-1").encode("unicode_escape").decode("ascii"),
+    )
+
+
+def _questions(interface: Interface, xid: int) -> list[bytes]:
+    ours = Mac(f"{_OUR_PREFIX}{interface.mac[8:]}")
+    discover = Message(
+        iana.BOOTREQUEST,
+        xid,
+        ours,
+        {
+            iana.OPT_MESSAGE_TYPE: bytes((iana.DISCOVER,)),
+            iana.OPT_PARAMETER_LIST: _WANTED,
+            iana.OPT_VENDOR_CLASS: b"PXEClient:Arch:00007:UNDI:003016",
+            iana.OPT_CLIENT_ARCH: _X64,
+            iana.OPT_CLIENT_NDI: _UNDI_3_16,
+            iana.OPT_CLIENT_UUID: b"\0" * 11 + bytes.fromhex(ours.replace(":", "")),
+        },
+        flags=iana.BROADCAST_FLAG,
+    )
+    inform = replace(
+        discover,
+        chaddr=Mac(interface.mac),
+        ciaddr=interface.address,
+        options={
+            iana.OPT_MESSAGE_TYPE: bytes((_INFORM,)),
+            iana.OPT_PARAMETER_LIST: _WANTED,
+        },
+        flags=0,
+    )
+    return [
+        udp4.build(
+            Datagram(source, iana.DHCP_CLIENT_PORT, _BROADCAST, iana.DHCP_SERVER_PORT, payload)
+        )
+        for source, payload in (
+            (interface.address, dhcp4.build(inform)),
+            (NO_ADDRESS, dhcp4.build(discover)),
+        )
+    ]
+
+
+def _collected(opened: socket.socket, xid: int, timeout: float) -> tuple[DhcpServer, ...]:
+    answers: list[tuple[Message, str, str]] = []
+    deadline = time.monotonic() + timeout
+    for _ in range(MAX_FRAMES):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([opened], [], [], left)[0]:
+            break
+        packet, link = opened.recvfrom(_MAX_FRAME)
+        if (heard := _answer(packet, xid)) is None:
+            continue
+        answers.append((*heard, link[4].hex(":")))
+        deadline = min(deadline, time.monotonic() + SETTLE) if len(answers) == 1 else deadline
+    return told_apart(answers)
+
+
+def _answer(packet: bytes, xid: int) -> tuple[Message, str] | None:
+    try:
+        datagram = udp4.parse(packet)
+        if datagram.destination_port != iana.DHCP_CLIENT_PORT:
+            return None
+        message = dhcp4.parse(datagram.payload)
+    except MalformedPacket:
+        return None
+    ours = message.op == iana.BOOTREPLY and message.xid == xid
+    return (message, datagram.source) if ours and message.type in (iana.OFFER, iana.ACK) else None

@@ -1,0 +1,156 @@
+"""Which reply each dialect gets, and that splicing equals scapy byte for byte."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netboot.answer import proxydhcp
+from netboot.answer.proxydhcp import LAYOUTS, Reply, Shape
+from netboot.answer.splice import splice
+from netboot.boot.compose import compose, templates
+from netboot.model import Client, Decision, Firmware, Mac, Server, Verdict
+from netboot.wire import dhcp4, iana
+from netboot.wire.dhcp4 import Message
+
+MAC = Mac("52:54:00:00:00:01")
+SERVER = Server("10.77.0.2", "10.77.0.2", 8080)
+UUID = b"\0" + bytes(range(16))
+LOADER = Decision(Verdict.LOADER, ("why",), profile="debian-12", loader="snponly.efi")
+SCRIPT = Decision(Verdict.SCRIPT, ("why",), profile="debian-12")
+IGNORE = Decision(Verdict.IGNORE, ("why",))
+
+replies = st.builds(
+    Reply,
+    shape=st.sampled_from(Shape),
+    xid=st.integers(0, 2**32 - 1),
+    flags=st.sampled_from([0, iana.BROADCAST_FLAG, 0xFFFF]),
+    ciaddr=st.ip_addresses(v=4).map(str),
+    giaddr=st.ip_addresses(v=4).map(str),
+    chaddr=st.binary(min_size=6, max_size=6).map(lambda b: Mac(b.hex(":"))),
+    bootfile=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=300),
+    uuid=st.none() | st.binary(min_size=17, max_size=17),
+)
+
+
+def asked(kind: int, mac: Mac = MAC, **header: object) -> Message:
+    options = {iana.OPT_MESSAGE_TYPE: bytes([kind]), iana.OPT_CLIENT_UUID: UUID}
+    return Message(iana.BOOTREQUEST, 0x1234, mac, options=options, **header)  # type: ignore[arg-type]
+
+
+@given(replies, st.ip_addresses(v=4).map(str))
+def test_spliced_bytes_are_the_bytes_scapy_builds(reply: Reply, server: str) -> None:
+    assert splice(templates(server)[reply.shape], reply) == compose(reply, server)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "decision", "shape", "bootfile"),
+    [
+        (Firmware.UEFI, LOADER, Shape.BINL_OFFER, ""),
+        (Firmware.BIOS, LOADER, Shape.BIOS_OFFER, "snponly.efi"),
+        (Firmware.HTTP, LOADER, Shape.HTTP_OFFER, "http://10.77.0.2:8080/snponly.efi"),
+        (Firmware.IPXE, SCRIPT, Shape.IPXE_OFFER, f"http://10.77.0.2:8080/ipxe/{MAC}"),
+    ],
+)
+def test_each_dialect_gets_its_offer(
+    firmware: Firmware, decision: Decision, shape: Shape, bootfile: str
+) -> None:
+    reply = proxydhcp.offer(asked(iana.DISCOVER), Client(MAC, firmware, 7), decision, SERVER)
+    assert reply is not None
+    assert (reply.shape, reply.bootfile) == (shape, bootfile)
+
+
+def on_the_wire(reply: Reply | None) -> Message:
+    assert reply is not None
+    return dhcp4.parse(splice(templates(SERVER.address)[reply.shape], reply))
+
+
+def test_uefi_offers_carry_no_option_43_and_no_boot_file() -> None:
+    client = Client(MAC, Firmware.UEFI, 7)
+    offer = on_the_wire(proxydhcp.offer(asked(iana.DISCOVER), client, LOADER, SERVER))
+    assert offer.options == {
+        53: bytes([iana.OFFER]),
+        54: bytes([10, 77, 0, 2]),
+        60: b"PXEClient",
+        97: UUID,
+    }
+    assert (offer.siaddr, offer.yiaddr, offer.file) == (SERVER.address, "0.0.0.0", b"")  # noqa: S104 -- a header field
+
+
+def test_the_answer_on_4011_names_the_boot_file_everywhere_a_loader_may_look() -> None:
+    client = Client(MAC, Firmware.UEFI, 7)
+    ack = on_the_wire(proxydhcp.acknowledge(asked(iana.REQUEST), client, LOADER, SERVER))
+    assert ack.type == iana.ACK
+    assert (ack.siaddr, ack.file) == (SERVER.address, b"snponly.efi")
+    assert (ack.options[66], ack.options[67]) == (b"10.77.0.2", b"snponly.efi")
+
+
+def test_bios_is_told_to_use_the_file_of_this_very_offer() -> None:
+    client = Client(MAC, Firmware.BIOS, 0)
+    offer = on_the_wire(proxydhcp.offer(asked(iana.DISCOVER), client, LOADER, SERVER))
+    assert dict(dhcp4.split_options(offer.options[43])) == {6: b"\x08"}
+    assert (offer.siaddr, offer.file) == (SERVER.address, b"snponly.efi")
+
+
+def test_http_boot_is_answered_as_http_client_only() -> None:
+    client = Client(MAC, Firmware.HTTP, 16)
+    offer = on_the_wire(proxydhcp.offer(asked(iana.DISCOVER), client, LOADER, SERVER))
+    assert offer.options[60] == b"HTTPClient"
+    assert proxydhcp.acknowledge(asked(iana.REQUEST), client, LOADER, SERVER) is None
+
+
+def test_option_97_is_echoed_only_where_it_was_sent() -> None:
+    plain = Message(iana.BOOTREQUEST, 1, MAC, options={53: bytes([iana.DISCOVER])})
+    client = Client(MAC, Firmware.UEFI, 7)
+    assert 97 not in on_the_wire(proxydhcp.offer(plain, client, LOADER, SERVER)).options
+
+
+@pytest.mark.parametrize("kind", [0, iana.OFFER, iana.REQUEST, iana.ACK, 4, 7, 8])
+def test_only_discover_is_offered_anything(kind: int) -> None:
+    assert proxydhcp.offer(asked(kind), Client(MAC, Firmware.UEFI, 7), LOADER, SERVER) is None
+
+
+def test_an_ignored_machine_hears_nothing() -> None:
+    client = Client(MAC, Firmware.UEFI, 7)
+    assert proxydhcp.offer(asked(iana.DISCOVER), client, IGNORE, SERVER) is None
+    assert proxydhcp.acknowledge(asked(iana.REQUEST), client, IGNORE, SERVER) is None
+
+
+def test_a_request_meant_for_another_boot_server_is_left_alone() -> None:
+    client = Client(MAC, Firmware.UEFI, 7)
+    ours = {53: bytes([iana.REQUEST]), 54: bytes([10, 77, 0, 2])}
+    theirs = {53: bytes([iana.REQUEST]), 54: bytes([10, 77, 0, 3])}
+    for options, answered in ((ours, True), (theirs, False)):
+        message = Message(iana.BOOTREQUEST, 1, MAC, options=options)
+        reply = proxydhcp.acknowledge(message, client, LOADER, SERVER)
+        assert (reply is not None) is answered
+
+
+@pytest.mark.parametrize(
+    ("header", "on_pxe_port", "target"),
+    [
+        ({}, False, None),
+        ({"ciaddr": "10.77.0.9"}, False, None),
+        ({"giaddr": "10.9.0.1"}, False, ("10.9.0.1", 67)),
+        ({"giaddr": "10.9.0.1", "ciaddr": "10.9.0.7"}, True, ("10.9.0.1", 67)),
+        ({"ciaddr": "10.77.0.9"}, True, ("10.77.0.9", 4011)),
+        ({}, True, None),
+    ],
+)
+def test_where_a_reply_goes(
+    header: dict[str, str],
+    on_pxe_port: bool,
+    target: tuple[str, int] | None,
+) -> None:
+    message = asked(iana.DISCOVER, **header)
+    assert proxydhcp.destination(message, on_pxe_port=on_pxe_port) == target
+
+
+def test_a_boot_file_too_long_for_the_header_goes_into_option_67_alone() -> None:
+    reply = Reply(Shape.IPXE_OFFER, 1, 0, "0.0.0.0", "0.0.0.0", MAC, "http://x/" + "y" * 150, None)  # noqa: S104 -- header fields
+    parsed = on_the_wire(reply)
+    assert parsed.file == b""
+    assert parsed.options[67].endswith(b"y" * 150)
+
+
+def test_no_shape_was_forgotten() -> None:
+    assert set(LAYOUTS) == set(Shape)
