@@ -6,29 +6,68 @@ Every key is optional. A variable is its key's one-to-one name: ``NETBOOT_HTTP_P
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from netboot.checked import Checked, convert, read_toml
+from netboot.checked import Checked, convert, printable, read_toml, shown
 from netboot.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/netboot/netboot.toml")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-InterfaceName = Annotated[str, Meta(min_length=1, max_length=15)]  # IFNAMSIZ - 1
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
+InterfaceName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s/]{1,15}\Z",  # IFNAMSIZ - 1
+        description="an interface name of 1 to 15 characters such as eth0",
+    ),
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,62}\Z",
+        description="ignore, local, menu or a profile's name (lower-case letters, digits, . and -)",
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/]+[^\s]*\Z",
+        description="a URL that starts with http:// or https://",
+    ),
+]
+Folder = Annotated[
+    str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
+]
+Database = Annotated[
+    str,
+    Meta(
+        pattern=r"^sqlite:///[^\x00?]+\Z",
+        description="a SQLite URL such as sqlite:////var/lib/netboot/netboot.db",
+    ),
+]
+Listen = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s]+:[0-9]{1,5}\Z",
+        description="an address and a port such as 127.0.0.1:8443",
+    ),
+]
 
 
 class Server(Checked, frozen=True):
     """Where we listen and keep things."""
 
-    interfaces: InterfaceName | tuple[InterfaceName, ...] = ()
-    data_dir: str = "/var/lib/netboot"
-    database: str | None = None
+    interfaces: Annotated[
+        str | tuple[InterfaceName, ...],  # a plain str, as Checked says; _checked looks at it
+        Meta(description='an interface name or a list of them such as ["eth0", "eth1"]'),
+    ] = ()
+    data_dir: Folder = "/var/lib/netboot"
+    database: Database | None = None
 
 
 class Http(Checked, frozen=True):
@@ -53,7 +92,7 @@ class Tftp(Checked, frozen=True):
 class Api(Checked, frozen=True):
     """The control plane; loopback unless told otherwise."""
 
-    listen: Annotated[str, Meta(pattern=r"^[^\s]+:[0-9]{1,5}$")] = "127.0.0.1:8443"
+    listen: Listen = "127.0.0.1:8443"
 
 
 class Debian(Checked, frozen=True):
@@ -114,11 +153,16 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     if named is None and DEFAULT_PATH.exists():
         named = DEFAULT_PATH
     raw = read_toml(named) if named else {}
-    source = str(named) if named else "built-in defaults"
-    settings = convert(raw, Settings, source)
+    settings = _checked(raw, str(named) if named else "built-in defaults")
     if overrides := _from_environment(environ):
-        settings = convert(_merged(raw, overrides), Settings, f"{source} with environment")
-        source = f"{source} with environment"
+        settings = convert(_merged(raw, overrides), Settings, "environment")
+    return settings
+
+
+def _checked(raw: object, source: str) -> Settings:
+    settings = convert(raw, Settings, source)
+    if isinstance(settings.server.interfaces, str):
+        convert(settings.server.interfaces, InterfaceName, source, "server.interfaces")
     _check_addresses(settings, source)
     return settings
 
@@ -129,10 +173,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         if not variable.startswith("NETBOOT_") or variable in _NOT_SETTINGS:
             continue
         if variable not in _VARIABLES:
-            allowed = ", ".join(_VARIABLES)
-            raise ConfigError("environment", variable, f"is no known setting; allowed: {allowed}")
+            problem = f"is no known setting; allowed: {', '.join(_VARIABLES)}"
+            raise ConfigError("environment", printable(variable), problem)
         section, key = _VARIABLES[variable]
-        found.setdefault(section, {})[key] = _typed(key, environ[variable])
+        value = _typed(key, environ[variable])
+        try:
+            _checked({section: {key: value}}, "environment")
+        except ConfigError as error:  # the variable's name is the key a person can find
+            raise ConfigError("environment", variable, error.problem) from None
+        found.setdefault(section, {})[key] = value
     return found
 
 
@@ -143,7 +192,7 @@ def _merged(raw: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[s
 def _typed(key: str, text: str) -> object:
     if key == "interfaces":
         return [name.strip() for name in text.split(",") if name.strip()]
-    return int(text) if key == "port" and text.isdecimal() else text
+    return int(text) if key == "port" and _SHORT_NUMBER.fullmatch(text) else text
 
 
 def _check_addresses(settings: Settings, source: str) -> None:
@@ -151,17 +200,17 @@ def _check_addresses(settings: Settings, source: str) -> None:
         try:
             ipaddress.IPv4Address(settings.http.advertise)
         except ValueError:
-            problem = (
-                f'= "{settings.http.advertise}": must be an IPv4 address; IPv6 is not served yet'
-            )
+            given = shown(settings.http.advertise)
+            problem = f"= {given}: must be an IPv4 address; IPv6 is not served yet"
             raise ConfigError(source, "http.advertise", problem) from None
     _, _, port = settings.api.listen.rpartition(":")
     if not 1 <= int(port) <= 65535:  # noqa: PLR2004 -- the range of a port
-        problem = f'= "{settings.api.listen}": must end in a port from 1 to 65535'
+        problem = f"= {shown(settings.api.listen)}: must end in a port from 1 to 65535"
         raise ConfigError(source, "api.listen", problem)
 
 
-_NOT_SETTINGS = frozenset({"NETBOOT_CONFIG", "NETBOOT_CSDL"})
+_SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
+_NOT_SETTINGS = frozenset({"NETBOOT_CACHE", "NETBOOT_CONFIG", "NETBOOT_CSDL"})
 _VARIABLES = {
     f"NETBOOT_{section.upper()}_{key.upper()}": (section, key)
     for section, default in (

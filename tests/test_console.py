@@ -12,8 +12,8 @@ import pytest
 from netboot.console import Console
 from netboot.console.budget import ONE_MACHINE, OVERALL, SUMMARY_EVERY, UNKNOWN
 from netboot.console.console import QUIET_AFTER
-from netboot.console.lines import LONGEST_TEXT, harmless
 from netboot.console.terminal import LIVE_LINES
+from netboot.event_text import LONGEST_TEXT, harmless
 from netboot.events import Event, Kind
 from netboot.model import Mac
 

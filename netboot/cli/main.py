@@ -1,6 +1,8 @@
 """The root of the command: which nouns there are, how settings and errors are handled."""
 
 import importlib
+import io
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,12 @@ def root() -> None:
 
 def main() -> None:
     """Run the command; errors are one line on stderr, 2 for bad input and 1 for a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal without ✓ is no reason to end
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         root(standalone_mode=True)
     except ConfigError as error:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from netboot.console.budget import MAX_MACHINES, Budget
-from netboot.console.lines import clock, event_line, harmless, json_line, json_object, marks_for
 from netboot.console.terminal import Terminal
+from netboot.event_text import clock, event_line, harmless, json_line, json_object, marks_for
 from netboot.events import Event, Kind
 from netboot.stages import Boot, follow, machine
 

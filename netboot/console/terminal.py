@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import terminal_size
 
-from netboot.console.lines import Marks, clock, event_line, harmless, who
+from netboot.event_text import Marks, clock, event_line, harmless, who
 from netboot.events import Event, Kind
 from netboot.stages import Boot, machine, marks
 

@@ -1,5 +1,7 @@
 """An event as one harmless line: for a person, or as JSON for a program.
 
+The same words in ``netboot serve`` and in ``netboot timeline``.
+
 Whatever came from the network is shown, never obeyed: a character that is not printable (control
 characters, terminal escapes, direction overrides, line separators) is written as its code.
 """
@@ -61,9 +63,13 @@ def harmless(text: str, limit: int = LONGEST_TEXT) -> str:
     return shown if len(text) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def clock(seconds: float) -> str:
-    """Local time of day."""
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
+def clock(seconds: float, *, dated: bool = False) -> str:
+    """Local time of day, after its date where that is wanted."""
+    try:
+        local = time.localtime(seconds)
+    except (OverflowError, ValueError, OSError):
+        return "at no known time"
+    return time.strftime("%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S", local)
 
 
 def who(event: Event) -> str:
@@ -71,7 +77,7 @@ def who(event: Event) -> str:
     return harmless(" ".join(filter(None, [event.node, event.mac])) or "-")
 
 
-def event_line(event: Event, marks: Marks) -> str:
+def event_line(event: Event, marks: Marks, *, dated: bool = False) -> str:
     """One event, such as ``08:15:02 n1 52:54:00:00:00:01  OFFER ✓ boot file snponly.efi``."""
     label = _LABELS.get(event.kind, event.kind.value)
     mark = marks.came
@@ -79,7 +85,7 @@ def event_line(event: Event, marks: Marks) -> str:
         mark = marks.missing
     elif event.kind in _NEUTRAL:
         mark = marks.neutral
-    head = f"{clock(event.time)} {who(event)}  {label} {mark}"
+    head = f"{clock(event.time, dated=dated)} {who(event)}  {label} {mark}"
     return f"{head} {harmless(event.detail)}" if event.detail else head
 
 

@@ -1,0 +1,199 @@
+"""The iPXE script one machine gets: choose its template, name its values, fill it in.
+
+A script's names, the same for every template:
+
+- ``node.name``, ``node.mac``, ``node.macs``, ``node.labels``, ``node.vars``; a machine nobody
+  registered is named after its MAC (``52-54-00-00-00-01``, a valid host name) and has
+  ``node.known`` false;
+- ``vars``: the same as ``node.vars``, a node's own winning over its profile's;
+- ``server.address``, ``server.port``, ``server.url``;
+- ``image.name``, ``image.version``, ``image.url``: only where the profile has an image;
+- ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
+  are, only where it has a token;
+- ``profile.name``, ``profile.description``, and ``profiles``: what a menu may offer;
+- ``retry.tries``, ``retry.pause``: how a script that failed begins again.
+
+A script that cannot be made is answered with one that can: ``error_script`` shows the reason on
+the machine's own screen, waits, asks again, and restarts the machine in the end. No machine is
+left hanging without a word.
+"""
+
+import functools
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+
+from netboot.answer.profiles import load_profiles
+from netboot.answer.render import SHIPPED, Names, Templates, plain
+from netboot.errors import NotBootable
+from netboot.model import Client, Image, Mac, Node, Profile, Server
+
+MAX_COMMAND_LINE = 2048
+"""x86 Linux's COMMAND_LINE_SIZE, its closing NUL included; more is cut off without a word."""
+
+MAX_PROBLEM = 600
+"""Characters of a problem that are shown: a text screen has 25 lines."""
+
+RETRY_TRIES = 10
+RETRY_PAUSE = 10
+"""Seconds between tries: long enough to be read, short enough to mend a template beside it."""
+
+_SCREEN_COLUMNS = 76
+_KERNEL = re.compile(r"^\s*(?:kernel|imgargs)(?:\s+--\S+)*\s+(?:\S*/)?(?P<line>.*)$", re.MULTILINE)
+_OR_ELSE = re.compile(r"\s+(?:\|\||&&)(?:\s|$)")
+
+
+def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot needs
+    node: Node | None,
+    client: Client,
+    profile: Profile,
+    image: Image | None,
+    server: Server,
+    token_url: str | None,
+    *,
+    profiles: Iterable[Profile] | None = None,
+    templates: Templates = SHIPPED,
+) -> str:
+    """Fill in a profile's script for one machine.
+
+    Args:
+        node: the registered machine, None for one nobody registered.
+        client: who asked.
+        profile: what it shall boot.
+        image: the fetched image of ``profile.image``.
+        server: where it finds us.
+        token_url: base of this boot's own files, ``http://…/node/<token>``.
+        profiles: what a menu offers; those that ship with us where None is given.
+        templates: where templates are looked up.
+
+    Raises:
+        NotBootable: there is no such script for this machine; the text says why.
+    """
+    if profile.image is not None and image is None:
+        raise NotBootable(
+            f"{subject(node, client.mac)}: profile {profile.name} boots image {profile.image}, "
+            f"which is not there; fetch it: netboot image fetch {profile.image}"
+        )
+    values = context(node, client.mac, profile, image, server, token_url)
+    offered = _built_in() if profiles is None else tuple(profiles)
+    values["profiles"] = tuple(_profile_names(offer) for offer in offered)
+    text = templates.render(profile.script, values, subject(node, client.mac))
+    _check_command_lines(text, profile, subject(node, client.mac))
+    return text
+
+
+def error_script(problem: str, server: Server, mac: Mac) -> str:
+    """A script that shows a problem, waits, asks again and restarts the machine in the end.
+
+    Args:
+        problem: any text; what iPXE would take for a command is shown as ``?``.
+        server: where it finds us.
+        mac: whose script is asked for again.
+    """
+    lines = textwrap.wrap(plain(problem[:MAX_PROBLEM]), _SCREEN_COLUMNS)
+    values = {
+        "problem": lines,
+        "retry": _RETRY,
+        "server": _server_names(server),
+        "boot": Names({"mac": mac}),
+    }
+    return SHIPPED.render("ipxe/retry.ipxe", values, "error script")
+
+
+def bootstrap_script(server: Server, *, templates: Templates = SHIPPED) -> str:
+    """For an iPXE whose network is up: ask for a script by each of its NICs' addresses.
+
+    Raises:
+        NotBootable: the template cannot be filled in.
+    """
+    return _without_node("ipxe/bootstrap.ipxe", server, templates)
+
+
+def autoexec_script(server: Server, *, templates: Templates = SHIPPED) -> str:
+    """For an iPXE that has just begun: bring each NIC up and ask for a script by its address.
+
+    iPXE's EFI builds ask for ``autoexec.ipxe`` before anything else, so no build of our own with
+    an embedded script is needed.
+
+    Raises:
+        NotBootable: the template cannot be filled in.
+    """
+    return _without_node("ipxe/autoexec.ipxe", server, templates)
+
+
+def context(
+    node: Node | None,
+    mac: Mac,
+    profile: Profile,
+    image: Image | None,
+    server: Server,
+    token_url: str | None,
+) -> dict[str, object]:
+    """What every template's names mean for one boot."""
+    values: dict[str, object] = {
+        "node": _node_names(node, mac, profile),
+        "vars": _variables(node, profile),
+        "server": _server_names(server),
+        "profile": _profile_names(profile),
+        "boot": Names({"mac": mac} if token_url is None else {"mac": mac, "url": token_url}),
+        "retry": _RETRY,
+    }
+    if image is not None:
+        url = f"{server.url}/images/{image.name}"
+        values["image"] = Names({"name": image.name, "version": image.version, "url": url})
+    return values
+
+
+def subject(node: Node | None, mac: Mac) -> str:
+    """Whom an error is about."""
+    return f"unknown machine {mac}" if node is None else f"node {node.name}"
+
+
+def _without_node(template: str, server: Server, templates: Templates) -> str:
+    values = {"server": _server_names(server), "retry": _RETRY}
+    return templates.render(template, values, "any machine")
+
+
+def _node_names(node: Node | None, mac: Mac, profile: Profile) -> Names:
+    return Names(
+        {
+            "known": node is not None,
+            "name": mac.replace(":", "-") if node is None else node.name,
+            "mac": mac,
+            "macs": (mac,) if node is None else node.macs,
+            "labels": Names({} if node is None else node.labels),
+            "vars": _variables(node, profile),
+        }
+    )
+
+
+def _variables(node: Node | None, profile: Profile) -> Names:
+    own: Mapping[str, str] = {} if node is None else node.vars
+    return Names({**profile.vars, **own})
+
+
+def _server_names(server: Server) -> Names:
+    return Names({"address": server.http_host, "port": server.http_port, "url": server.url})
+
+
+def _profile_names(profile: Profile) -> Names:
+    return Names({"name": profile.name, "description": profile.description})
+
+
+def _check_command_lines(text: str, profile: Profile, whom: str) -> None:
+    """The kernel's file name counts as well: iPXE puts it before the arguments under EFI."""
+    for kernel in _KERNEL.finditer(text):
+        length = len(_OR_ELSE.split(kernel["line"], maxsplit=1)[0]) + 1
+        if length > MAX_COMMAND_LINE:
+            raise NotBootable(
+                f"templates/{profile.script}: {whom}: the kernel's command line has {length} "
+                f"bytes; {MAX_COMMAND_LINE} is all it reads"
+            )
+
+
+@functools.cache
+def _built_in() -> tuple[Profile, ...]:
+    return tuple(load_profiles().values())
+
+
+_RETRY = Names({"tries": RETRY_TRIES, "pause": RETRY_PAUSE})

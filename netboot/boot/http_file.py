@@ -1,0 +1,100 @@
+"""A catalogued file → the reply to one request for it: conditions, ranges, the open file.
+
+The path comes from the catalogue and from nowhere else. A file is opened without following a
+link, must be a regular file, and must have the size it had when it was verified: what is on the
+disk now may otherwise be half of a new version, and a machine would boot it.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from http import HTTPStatus
+
+from netboot.boot.http_reply import BINARY, Fields, FileReply, Reply, http_date, text
+from netboot.boot.ranges import (
+    ByteRange,
+    not_modified,
+    parse_range,
+    range_counts,
+    unsatisfied_range,
+)
+from netboot.boot.sendfile import Part
+from netboot.model import ImageFile
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block us
+
+
+def file_reply(
+    wanted: ImageFile, field: Callable[[str], str | None], *, is_get: bool
+) -> Reply | FileReply:
+    """Answer a GET or HEAD for ``wanted``.
+
+    Args:
+        wanted: what the catalogue says.
+        field: a request field's value by its name, None where it was not sent once.
+        is_get: ranges count for GET alone (RFC 9110 section 14.2).
+
+    Returns:
+        A ``FileReply``, whose file is open unless the request is HEAD; or a ``Reply``: 304, 416,
+        or an error of ours, 404 for a file that is away and 500 for one that is not what was
+        verified.
+    """
+    try:
+        fd = os.open(wanted.path, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return text(HTTPStatus.NOT_FOUND, "this file is away; fetch its image again")
+    except OSError:
+        return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file cannot be opened")
+    keep = False
+    try:
+        reply = _open_file_reply(fd, wanted, field, is_get=is_get)
+        keep = isinstance(reply, FileReply) and reply.fd == fd
+    finally:
+        if not keep:
+            os.close(fd)
+    return reply
+
+
+def _open_file_reply(
+    fd: int, wanted: ImageFile, field: Callable[[str], str | None], *, is_get: bool
+) -> Reply | FileReply:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size != wanted.size:
+        return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file is not the one that was verified")
+    size, etag = wanted.size, f'"{wanted.sha256}"'
+    modified = http_date(int(found.st_mtime))
+    fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag), ("Last-Modified", modified))
+    if not_modified(field("If-None-Match"), field("If-Modified-Since"), etag, modified):
+        return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
+    if not is_get:
+        return FileReply(HTTPStatus.OK, None, (), size, BINARY, fields)
+    ranges = None
+    if range_counts(field("If-Range"), etag, modified):
+        ranges = parse_range(field("Range"), size)
+    if ranges is None:
+        parts = (ByteRange(0, size),) if size else ()
+        return FileReply(HTTPStatus.OK, fd, parts, size, BINARY, fields)
+    if not ranges:
+        fields = (*fields, ("Content-Range", unsatisfied_range(size)))
+        return text(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no such bytes", fields)
+    return _partial(fd, ranges, size, fields)
+
+
+def _partial(fd: int, ranges: tuple[ByteRange, ...], size: int, fields: Fields) -> FileReply:
+    if len(ranges) == 1:
+        only = ranges[0]
+        fields = (*fields, ("Content-Range", only.content_range(size)))
+        return FileReply(HTTPStatus.PARTIAL_CONTENT, fd, ranges, only.size, BINARY, fields)
+    boundary = secrets.token_hex(16)
+    parts: list[Part] = []
+    for piece in ranges:  # RFC 9110 section 14.6
+        parts.append(
+            f"\r\n--{boundary}\r\nContent-Type: {BINARY}\r\n"
+            f"Content-Range: {piece.content_range(size)}\r\n\r\n".encode()
+        )
+        parts.append(piece)
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    length = sum(part.size if isinstance(part, ByteRange) else len(part) for part in parts)
+    kind = f"multipart/byteranges; boundary={boundary}"
+    return FileReply(HTTPStatus.PARTIAL_CONTENT, fd, parts, length, kind, fields)

@@ -1,0 +1,90 @@
+"""What goes back over HTTP: a status, a few fields and a body; RFC 9112 section 4.
+
+Every reply says its Content-Length, so every connection can be kept. Every error has a body of
+one line: shim 16.1 hangs for ever on a 404 without one.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+from netboot.boot.sendfile import Part
+
+TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply in memory.
+
+    Attributes:
+        fields: header fields besides Date, Server, Content-Type and Content-Length.
+    """
+
+    status: int
+    body: bytes
+    content_type: str | None = TEXT
+    fields: Fields = ()
+
+    @property
+    def length(self) -> int:
+        """The Content-Length."""
+        return len(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReply:
+    """A reply whose body is parts of an open file.
+
+    Attributes:
+        fd: the file, which whoever holds the reply closes; None for the reply to a HEAD.
+        parts: the body in order.
+        length: bytes of all parts together.
+    """
+
+    status: int
+    fd: int | None
+    parts: Sequence[Part]
+    length: int
+    content_type: str | None = BINARY
+    fields: Fields = ()
+
+
+def text(status: int, line: str, fields: Fields = ()) -> Reply:
+    """A reply of one line for a person."""
+    return Reply(status, f"{line}\n".encode(), TEXT, fields)
+
+
+def head(reply: Reply | FileReply, version: str, connection: str | None) -> bytes:
+    """The status line and the header fields, up to and with the empty line.
+
+    Args:
+        reply: what is to be said.
+        version: ``HTTP/1.0`` or ``HTTP/1.1``, as the request had it.
+        connection: the Connection field, None where the version's own default holds.
+    """
+    lines = [
+        f"{version} {reply.status} {HTTPStatus(reply.status).phrase}",
+        f"Date: {http_date(int(time.time()))}",
+        "Server: netboot",
+    ]
+    if reply.content_type is not None:
+        lines.append(f"Content-Type: {reply.content_type}")
+    if reply.status != HTTPStatus.NOT_MODIFIED:  # it would be the 200's length, RFC 9110 8.6
+        lines.append(f"Content-Length: {reply.length}")
+    lines += [f"{name}: {value}" for name, value in reply.fields]
+    if connection is not None:
+        lines.append(f"Connection: {connection}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def http_date(second: int) -> str:
+    """A time as RFC 9110 section 5.6.7 writes it; ``second`` counts from the epoch."""
+    return formatdate(second, usegmt=True)

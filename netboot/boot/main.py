@@ -1,0 +1,154 @@
+"""Program 1: answers machines. Puts the pieces together once; holds no logic of its own."""
+
+import logging
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from netboot.answer.profiles import load_profiles
+from netboot.answer.tokens import Tokens, load_key
+from netboot.boot.dhcp import ProxyDhcp
+from netboot.boot.http import BootHttp
+from netboot.boot.journal import Journal
+from netboot.boot.link import ControlLink
+from netboot.boot.plane import BootPlane
+from netboot.boot.tftp import TftpServer
+from netboot.config import Settings
+from netboot.console import Console
+from netboot.errors import ConfigError
+from netboot.media import library, mirror
+from netboot.policy import IGNORE, Rules
+from netboot.snapshot import Snapshot
+from netboot.survey import choose, holder
+from netboot.wire import iana
+
+TICK_SECONDS = 1.0
+"""How often stages, silence and switched images are looked at."""
+
+log = logging.getLogger(__name__)
+
+
+class BootProgram:
+    """Everything program 1 is made of.
+
+    Args:
+        settings: the configuration.
+        console: where events are shown.
+    """
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        # Twisted picks its reactor when it is first imported; nothing else may have done so
+        from twisted.internet import reactor  # noqa: PLC0415 -- see above
+
+        self._reactor: Any = reactor
+        self._settings = settings
+        self._console = console
+        self._addresses = {found.name: found.address for found in choose(settings)}
+        self._plane = _plane(settings)
+        self._link = ControlLink(
+            reactor,
+            settings.run_dir / "boot.sock",
+            settings.run_dir / "snapshot.json",
+            self._on_snapshot,
+        )
+        self._journal = Journal(self._plane.name_of, [self._link.send, console.event])
+        self._plane.journal = self._journal
+        self._dhcp = ProxyDhcp(reactor, self._plane, self._addresses)
+        self._tftp = TftpServer(
+            reactor, self._plane.find, self._plane.tftp_outcome, port=settings.tftp.port
+        )
+        self._http = BootHttp(reactor, self._plane, port=settings.http.port)
+        self._stamp: object = None
+
+    def run(self) -> None:
+        """Serve until SIGTERM.
+
+        Raises:
+            ConfigError: a port is held, or an interface is away.
+        """
+        self._restock()
+        self._opened("UDP", iana.PXE_PORT, self._dhcp.start)
+        self._opened("UDP", self._settings.tftp.port, self._tftp.start)
+        self._opened("TCP", self._settings.http.port, self._http.start)
+        self._link.start()
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._link.stop)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._http.stop)
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._dhcp.stop)
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._tftp.stop)
+        self._reactor.callWhenRunning(self._ready)
+        self._reactor.callInThread(self._find_mirror)
+        self._reactor.callLater(TICK_SECONDS, self._tick)
+        self._reactor.run()
+
+    def _opened(self, protocol: str, port: int, start: Callable[[], None]) -> None:
+        try:
+            start()
+        except OSError as error:
+            by = holder(protocol.lower(), port)
+            raise ConfigError(
+                f"{protocol} port {port}",
+                "",
+                f"is held by {by}" if by is not None else f"cannot be opened: {error.strerror}",
+            ) from error
+
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        self._plane.snapshot = snapshot
+
+    def _find_mirror(self) -> None:
+        """In a thread: the host's apt is asked, which takes longer than a machine should wait."""
+        try:
+            self._plane.mirror = mirror.find(self._settings).url
+        except ConfigError as problem:
+            self._reactor.callFromThread(self._console.line, str(problem))
+
+    def _tick(self) -> None:
+        self._reactor.callLater(TICK_SECONDS, self._tick)
+        self._restock()
+        self._journal.tick()
+        self._console.quiet(time.time())
+
+    def _restock(self) -> None:
+        """Serve newly fetched images; cheap when nothing changed."""
+        stamp = library.stamp(self._settings.images_dir)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._plane.stock(library.installed(self._settings.images_dir))
+
+    def _ready(self) -> None:
+        seconds = time.time() - psutil.Process().create_time()
+        where = ", ".join(f"{name} {address}" for name, address in self._addresses.items())
+        self._console.line(f"ready in {seconds:.2f} s on {where}")
+
+
+def run(settings: Settings, console: Console) -> None:
+    """Be program 1 until SIGTERM.
+
+    Raises:
+        ConfigError: a setting is wrong, or a port is held.
+    """
+    _raise_descriptor_limit()
+    settings.run_dir.mkdir(mode=0o710, parents=True, exist_ok=True)
+    BootProgram(settings, console).run()
+
+
+def _raise_descriptor_limit() -> None:
+    """A transfer holds two descriptors; the usual soft limit of 1,024 is for another age."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _plane(settings: Settings) -> BootPlane:
+    profiles = load_profiles()
+    unknown = settings.dhcp.unknown
+    if unknown not in (IGNORE, *profiles):
+        allowed = ", ".join([IGNORE, *sorted(profiles)])
+        raise ConfigError("netboot.toml", "dhcp.unknown", f'= "{unknown}": allowed: {allowed}')
+    return BootPlane(
+        Rules(profiles, unknown),
+        http_port=settings.http.port,
+        advertise=settings.http.advertise,
+        tokens=Tokens(load_key(settings.run_dir / "token.key"), time.time),
+    )

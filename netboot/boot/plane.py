@@ -1,0 +1,280 @@
+"""The boot plane's memory: who is who, what may be served, what each machine is told.
+
+Every protocol shell asks here. Snapshot, rules and catalogue are replaced whole when they change,
+so an answer is always made from one consistent state, and nothing is read while a machine waits.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from netboot.answer.catalogue import Catalogue
+from netboot.answer.preseed import render_preseed
+from netboot.answer.script import autoexec_script, error_script, render_script
+from netboot.answer.tokens import Tokens
+from netboot.boot.http import SentFile
+from netboot.boot.journal import MAX_REMEMBERED, Journal
+from netboot.boot.source import BytesSource, FileSource, Source
+from netboot.boot.tftp import Outcome, Result
+from netboot.errors import NotBootable, NotServed
+from netboot.events import Kind
+from netboot.model import (
+    Arch,
+    Client,
+    Decision,
+    Firmware,
+    Image,
+    ImageFile,
+    Mac,
+    Node,
+    Profile,
+    Server,
+    Verdict,
+)
+from netboot.policy import Rules, decide
+from netboot.snapshot import EMPTY, Snapshot
+
+AUTOEXEC = "autoexec.ipxe"
+"""What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
+PRESEED = "preseed.cfg"
+MENU = "menu"
+"""The profile whose script lets a person pick another one."""
+
+_WHOLE = 200
+_NO_SUCH_RANGE = 416
+_FIRST_ERROR = 400
+_OUTCOMES = {
+    Result.PROBE: Kind.PROBE,
+    Result.NOT_SERVED: Kind.NOT_SERVED,
+    Result.ABORTED: Kind.FAILED,
+    Result.TIMED_OUT: Kind.FAILED,
+}
+
+
+class BootPlane:
+    """One consistent state of the boot plane, and the answers made from it.
+
+    Args:
+        rules: what the site says.
+        http_port: where our HTTP is.
+        advertise: the address machines are told instead of our own, None for our own.
+        tokens: makes and checks per-boot tokens.
+
+    Attributes:
+        snapshot: every registered node.
+        mirror: the Debian mirror installers are sent to, None while it is not known.
+        journal: where events go.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        http_port: int,
+        advertise: str | None,
+        tokens: Tokens,
+    ) -> None:
+        self.rules = rules
+        self.snapshot: Snapshot = EMPTY
+        self._http_port = http_port
+        self._advertise = advertise
+        self._tokens = tokens
+        self.mirror: str | None = None
+        self._images: Mapping[str, Image] = {}
+        self._catalogue = Catalogue(())
+        self._macs: OrderedDict[str, Mac] = OrderedDict()
+        self._archs: OrderedDict[Mac, int] = OrderedDict()
+        self._picked: OrderedDict[Mac, str] = OrderedDict()
+        self.journal: Journal | None = None
+
+    def stock(self, images: Iterable[Image]) -> None:
+        """Serve ``images`` from now on; transfers under way keep what they opened."""
+        held = tuple(images)
+        self._images = {image.name: image for image in held}
+        self._catalogue = Catalogue(held)
+
+    def name_of(self, mac: Mac) -> str | None:
+        """The name of the node that owns ``mac``."""
+        node = self.snapshot.node_of(mac)
+        return node.name if node is not None else None
+
+    # --- asked by DHCP
+
+    def decide(self, client: Client) -> tuple[Decision, Node | None]:
+        """What ``client`` gets, and which node it is."""
+        node = self.snapshot.node_of(client.mac)
+        if client.firmware is not Firmware.IPXE or client.mac not in self._archs:
+            _remember(self._archs, client.mac, client.arch)
+        return decide(client, node, self.rules), node
+
+    def server(self, address: str) -> Server:
+        """How machines that reach us at ``address`` are told to come back."""
+        return Server(address, self._advertise or address, self._http_port)
+
+    def heard(self, mac: Mac, address: str) -> None:
+        """``mac`` uses ``address`` now."""
+        _remember(self._macs, address, mac)
+
+    def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:
+        """Write one line of the timeline."""
+        if self.journal is not None:
+            self.journal.record(kind, mac, detail, **data)
+
+    # --- asked by TFTP
+
+    def find(self, name: str, peer: str, local: str) -> Source:
+        """What a TFTP read of ``name`` gets.
+
+        Raises:
+            NotServed: nothing is served by that name.
+        """
+        if name.lstrip("/") == AUTOEXEC:
+            return BytesSource(self.autoexec(peer, local).encode("utf-8"))
+        file = self.file(name)
+        return FileSource(file.path)
+
+    def tftp_outcome(self, outcome: Outcome) -> None:
+        """A TFTP read ended."""
+        mac = self._macs.get(outcome.peer)
+        loader = outcome.name.lstrip("/") != AUTOEXEC
+        kind = _OUTCOMES.get(outcome.result, Kind.LOADER if loader else Kind.FILE)
+        detail = f"{outcome.name} by TFTP"
+        if outcome.result is Result.DONE:
+            detail += f", {outcome.size} bytes in {outcome.seconds:.1f} s"
+        else:
+            detail += f": {outcome.detail}"
+        self.record(kind, mac, detail, file=outcome.name, bytes=outcome.sent, address=outcome.peer)
+
+    # --- asked by HTTP
+
+    def health(self) -> str | None:
+        """Why we cannot serve, None when we can."""
+        return None
+
+    def file(self, name: str) -> ImageFile:
+        """The catalogue's entry for ``name``.
+
+        Raises:
+            NotServed: there is none.
+        """
+        return self._catalogue.find(name)
+
+    def autoexec(self, peer: str, local: str) -> str:  # noqa: ARG002 -- the shells' common shape
+        """The script iPXE runs first; it leads to this machine's own."""
+        return autoexec_script(self.server(local))
+
+    def script(self, mac: Mac, peer: str, local: str, query: Mapping[str, str]) -> str:
+        """The iPXE script of the machine with ``mac``.
+
+        Raises:
+            NotServed: the machine is one we ignore.
+        """
+        client = Client(mac, Firmware.IPXE, self._archs.get(mac, Arch.X64))
+        self.heard(mac, peer)
+        decision, node = self.decide(client)
+        if decision.verdict is Verdict.IGNORE or decision.profile is None:
+            self.record(Kind.IGNORED, mac, decision.reasons[-1])
+            raise NotServed(decision.reasons[-1])
+        profile = self._chosen(mac, decision.profile, query.get("profile", ""))
+        try:
+            text = self._rendered(client, node, profile, self.server(local))
+        except NotBootable as problem:
+            self.record(Kind.FAILED, mac, str(problem), profile=profile.name)
+            return error_script(str(problem), self.server(local), mac)
+        data = {"profile": profile.name, "image": profile.image or "", "address": peer}
+        self.record(Kind.SCRIPT, mac, f"→ {profile.name}", **data)
+        return text
+
+    def node_file(self, token: str, name: str, peer: str, local: str) -> bytes:
+        """A file that belongs to one boot of one machine.
+
+        Raises:
+            NotServed: the token or the name is not good.
+        """
+        mac = self._tokens.check(token)
+        client = Client(mac, Firmware.IPXE, self._archs.get(mac, Arch.X64))
+        decision, node = self.decide(client)
+        if name != PRESEED or decision.profile is None:
+            raise NotServed(f"{name} is no file of this boot")
+        profile = self._chosen(mac, decision.profile, self._picked.get(mac, ""))
+        if profile.preseed is None:
+            raise NotServed(f"profile {profile.name} has no {name}")
+        url = _token_url(self.server(local), token)
+        try:
+            text = self._preseed(mac, node, profile, self.server(local), url)
+        except NotBootable as problem:
+            self.record(Kind.FAILED, mac, str(problem), profile=profile.name)
+            raise NotServed(str(problem)) from problem
+        self.record(Kind.PRESEED, mac, f"{name} by HTTP", file=name, address=peer)
+        return text.encode("utf-8")
+
+    def sent(self, sent: SentFile) -> None:
+        """A reply with a file is over; pieces of one (HEAD, ranges) are not worth a line each."""
+        mac = self._macs.get(sent.peer)
+        if sent.status >= _FIRST_ERROR and sent.status != _NO_SUCH_RANGE:
+            problem = f"{sent.name} should be served but is away or changed: netboot image verify"
+            self.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
+        elif sent.status == _WHOLE and sent.sent == sent.size and sent.complete:
+            detail = f"{sent.name} by HTTP, {sent.sent} bytes in {sent.seconds:.1f} s"
+            kind = _http_kind(sent.name)
+            self.record(kind, mac, detail, file=sent.name, bytes=sent.sent, address=sent.peer)
+        elif not sent.complete and sent.sent:
+            problem = f"{sent.name} by HTTP broke off after {sent.sent} of {sent.size} bytes"
+            self.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
+
+    def _chosen(self, mac: Mac, decided: str, picked: str) -> Profile:
+        """The decided profile, or the one a person picked where the decision was the menu."""
+        if decided != MENU or picked not in self.rules.profiles:
+            self._picked.pop(mac, None)
+            return self.rules.profiles[decided]
+        _remember(self._picked, mac, picked)
+        return self.rules.profiles[picked]
+
+    def _rendered(self, client: Client, node: Node | None, profile: Profile, server: Server) -> str:
+        image = self._images.get(profile.image or "")
+        url = _token_url(server, self._tokens.issue(client.mac))
+        if profile.preseed:
+            # rendered for its errors: the machine hears of them now, not in mid-installation
+            self._preseed(client.mac, node, profile, server, url)
+        offered = self.rules.profiles.values()
+        return render_script(node, client, profile, image, server, url, profiles=offered)
+
+    def _preseed(
+        self, mac: Mac, node: Node | None, profile: Profile, server: Server, token_url: str
+    ) -> str:
+        if self.mirror is None:
+            raise NotBootable('no Debian mirror is known: set [debian] mirror = "http://…/debian"')
+        image = self._images.get(profile.image or "")
+        return render_preseed(
+            node,
+            profile,
+            server,
+            self.mirror,
+            mac=mac,
+            image=image,
+            token_url=token_url,
+        )
+
+
+def _token_url(server: Server, token: str) -> str:
+    return f"{server.url}/node/{token}"
+
+
+def _http_kind(name: str) -> Kind:
+    last = name.rsplit("/", 1)[-1]
+    if last in ("linux", "vmlinuz"):
+        return Kind.KERNEL
+    if last.startswith("initrd"):
+        return Kind.INITRD
+    return Kind.LOADER if last.endswith((".efi", ".kpxe")) else Kind.FILE
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > MAX_REMEMBERED:
+        table.popitem(last=False)

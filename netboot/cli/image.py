@@ -1,0 +1,179 @@
+"""``netboot image``: what can be booted, fetching it, and whether it is still unharmed."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from netboot.checked import Checked
+from netboot.cli.main import EXIT_FAILED, settings
+from netboot.cli.progress import megabytes, shown
+from netboot.errors import ConfigError
+from netboot.media import library
+from netboot.media.apt import ARCHIVE_KEYRING
+from netboot.media.definition import Definition, definitions, known_only
+from netboot.media.fetch import each
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+class _Listed(Checked, frozen=True):
+    """One line of ``image list``; None where nothing is fetched."""
+
+    name: str
+    title: str
+    version: str | None = None
+    fetched_at: datetime | None = None
+    size: int | None = None
+
+
+class _Checked(Checked, frozen=True):
+    """One image of ``image verify``."""
+
+    name: str
+    version: str | None
+    files: int
+    problems: tuple[str, ...]
+
+
+@click.group()
+def image() -> None:
+    """Fetch what machines boot, and look after it."""
+
+
+@image.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- click's flag
+    """Say which images there are and which version is fetched."""
+    images_dir = settings(ctx).images_dir
+    lines = [_listed(name, known, images_dir) for name, known in definitions().items()]
+    if as_json:
+        _print_json(lines)
+        return
+    width = max((len(line.name) for line in lines), default=0)
+    for line in lines:
+        if line.version is None or line.fetched_at is None or line.size is None:
+            state = f"not fetched: netboot image fetch {line.name}"
+        else:
+            state = f"{line.version}, {megabytes(line.size)}, fetched {_age(line.fetched_at)}"
+        click.echo(f"{line.name:{width}}  {line.title}; {state}")
+
+
+@image.command()
+@click.argument("names", nargs=-1, metavar="NAME…")
+@click.option("--all", "everything", is_flag=True, help="Every image there is.")
+@click.option(
+    "--keyring",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=ARCHIVE_KEYRING,
+    show_default=True,
+    help="Public keys, one of which must have signed the archive.",
+)
+@click.pass_context
+def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring: Path) -> None:  # noqa: FBT001 -- click's flag
+    """Fetch images from the Debian mirror, each verified before it is switched in."""
+    wanted = _wanted(names, everything=everything)
+    with _interruptible(), shown() as progress:
+        for outcome in each(wanted, settings(ctx), progress, keyring=keyring):
+            done = outcome.image
+            size = megabytes(sum(file.size for file in done.files.values()))
+            state = f"fetched, {size}" if outcome.changed else "is already current"
+            click.echo(f"{done.name}: {done.version} {state}")
+
+
+@image.command()
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -- click's flag
+    """Hash every fetched file again; exit 1 where one is not as it was fetched."""
+    images_dir = settings(ctx).images_dir
+    known_only(names, definitions())
+    with _interruptible():
+        results = [_verified(images_dir / name) for name in names or library.names(images_dir)]
+    if as_json:
+        _print_json(results)
+    for result in () if as_json else results:
+        state = f"{len(result.problems)} bad" if result.problems else f"{result.files} files good"
+        click.echo(f"{result.name}: {result.version or 'no version'}: {state}")
+        for problem in result.problems:
+            click.echo(f"{result.name}: {problem}")
+    if any(result.problems for result in results):
+        ctx.exit(EXIT_FAILED)
+
+
+def _wanted(names: tuple[str, ...], *, everything: bool) -> Sequence[str]:
+    known = definitions()
+    if everything:
+        return list(known)
+    if not names:
+        problem = f"name an image or say --all; known: {', '.join(known)}"
+        raise ConfigError("command line", "", problem)
+    return list(known_only(names, known))
+
+
+def _listed(name: str, known: Definition, images_dir: Path) -> _Listed:
+    image_dir = images_dir / name
+    try:
+        manifest = library.read_manifest(library.current(image_dir))
+    except ConfigError:
+        return _Listed(name=name, title=known.title)
+    return _Listed(
+        name=name,
+        title=known.title,
+        version=manifest.version,
+        fetched_at=manifest.fetched_at,
+        size=sum(entry.size for entry in manifest.files.values()),
+    )
+
+
+def _verified(image_dir: Path) -> _Checked:
+    folder = library.current(image_dir)
+    if not folder.is_dir():
+        problem = f"not fetched: netboot image fetch {image_dir.name}"
+        return _Checked(name=image_dir.name, version=None, files=0, problems=(problem,))
+    try:
+        manifest = library.read_manifest(folder)
+    except ConfigError as error:
+        return _Checked(name=image_dir.name, version=None, files=0, problems=(str(error),))
+    problems = library.check(folder, manifest)
+    return _Checked(
+        name=image_dir.name,
+        version=manifest.version,
+        files=len(manifest.files),
+        problems=problems,
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command in order; whatever was served before still is."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("netboot: cancelled; the images that were there are unchanged", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_json(lines: Sequence[Checked]) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(lines), indent=2))
+
+
+def _age(fetched_at: datetime) -> str:
+    seconds = int(time.time() - fetched_at.astimezone(UTC).timestamp())
+    for length, unit in _UNITS:
+        if (count := seconds // length) > 0:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

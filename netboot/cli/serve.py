@@ -1,0 +1,69 @@
+"""``netboot serve``: look round, fetch what is missing, then run the two programs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from netboot.cli.main import settings
+from netboot.config import Settings
+from netboot.console import Console
+from netboot.supervisor import (
+    Program,
+    Supervisor,
+    call_ourselves,
+    command_for,
+    end_with_parent,
+)
+
+ROLES = ("boot", "control")
+
+
+@click.command()
+@click.option("--role", type=click.Choice(ROLES), help="Run one of the two programs alone.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One line, or one JSON object, for each event.",
+)
+@click.option("--supervised", is_flag=True, hidden=True, help="End when the parent ends.")
+@click.pass_context
+def serve(ctx: click.Context, role: str | None, log_format: str, supervised: bool) -> None:  # noqa: FBT001 -- click's flag
+    """Answer machines that boot from the network, until SIGTERM."""
+    found = settings(ctx)
+    if supervised:
+        end_with_parent()
+    call_ourselves(f"netboot-{role}" if role else "netboot")
+    if role == "boot":
+        _boot(found, as_json=log_format == "json")
+    elif role == "control":
+        from netboot.control import main as control  # noqa: PLC0415 -- loads no Twisted, no scapy
+
+        control.run(found)
+    else:
+        ctx.exit(_both(found, ctx.find_root().meta.get("netboot.config"), log_format))
+
+
+def _boot(found: Settings, *, as_json: bool) -> None:
+    from netboot.boot import main as boot  # noqa: PLC0415 -- loads Twisted and scapy
+
+    boot.run(found, _console(as_json=as_json))
+
+
+def _both(found: Settings, path: Path | None, log_format: str) -> int:
+    from netboot.cli import preflight  # noqa: PLC0415 -- start-up stays short
+    from netboot.cli.progress import shown  # noqa: PLC0415 -- likewise
+
+    say = _console(as_json=log_format == "json").line
+    preflight.survey(found, say)
+    with shown() as progress:
+        preflight.fetch_missing(found, say, progress)
+    arguments = ["--log-format", log_format, *(["--config", str(path)] if path else [])]
+    programs = [Program(role, command_for(role, arguments)) for role in ("control", "boot")]
+    return Supervisor(programs, say).run()
+
+
+def _console(*, as_json: bool) -> Console:
+    return Console(sys.stdout, json=as_json, tty=sys.stdout.isatty() and not as_json)

@@ -1,0 +1,71 @@
+"""``netboot timeline``: what a machine asked and what it got, one event a line."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable
+
+import click
+
+from netboot.cli.main import settings
+from netboot.config import Settings
+from netboot.control.inventory import open_inventory
+from netboot.event_text import event_line, json_line, marks_for
+from netboot.store.shapes import Record
+
+HELD = 20.0
+"""Seconds one question for later events may be held by the control program."""
+PAUSE = 1.0
+"""Seconds between two looks while no control program runs, so that nothing can come."""
+MOST = 10_000
+"""Events one call may ask for."""
+
+
+@click.command()
+@click.argument("name_or_mac")
+@click.option("-f", "--follow", is_flag=True, help="Go on with events as they come.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST),
+    default=200,
+    show_default=True,
+    help="The newest so many events.",
+)
+@click.pass_context
+def timeline(
+    ctx: click.Context,
+    name_or_mac: str,
+    follow: bool,  # noqa: FBT001 -- click's signature
+    as_json: bool,  # noqa: FBT001 -- likewise
+    limit: int,
+) -> None:
+    """Show what the machine NAME_OR_MAC asked and got."""
+    found = settings(ctx)
+    with open_inventory(found) as inventory:
+        records = inventory.timeline(name_or_mac, None, limit)
+    _print(records, as_json=as_json)
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(found, name_or_mac, max((r.id for r in records), default=0), as_json=as_json)
+
+
+def _follow(found: Settings, who: str, last: int, *, as_json: bool) -> None:
+    """Print what comes, through restarts of the control program, until interrupted."""
+    while True:
+        began = time.monotonic()
+        with open_inventory(found) as inventory:
+            records = inventory.timeline(who, last, MOST, HELD)
+        _print(records, as_json=as_json)
+        last = max((record.id for record in records), default=last)
+        if not records:
+            time.sleep(max(0.0, PAUSE - (time.monotonic() - began)))
+
+
+def _print(records: Iterable[Record], *, as_json: bool) -> None:
+    marks = marks_for(sys.stdout.encoding)
+    for record in records:
+        if as_json:
+            click.echo(json_line(record.event))
+        else:
+            click.echo(event_line(record.event, marks, dated=True))

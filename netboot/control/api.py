@@ -1,0 +1,182 @@
+"""The control plane over HTTP: nodes and timelines for the operator's tools.
+
+``operator_app`` is served on ``control.sock`` only, whose mode says who may. ``public_app`` is
+what the TCP address serves: nothing but whether we live.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from netboot.control.news import News, Signal
+from netboot.control.problems import MEDIA_TYPE, problem, problem_of
+from netboot.errors import ConfigError, NetbootError
+from netboot.model import Node
+from netboot.store.shapes import change_of, node_of, nodes_of
+from netboot.store.store import Store
+from netboot.store.timeline import MAX_ANSWER
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of a request, as of a nodes file."""
+LONGEST_WAIT = 30.0
+"""Seconds a question for later events is held."""
+SOURCE = "request"
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the handlers work with.
+
+    Attributes:
+        store: the nodes and timelines.
+        news: told of every change.
+        arrived: fires when events were kept, and when we leave.
+        profiles: the names a profile may have now.
+        leaving: we are stopping, so nobody is kept waiting.
+    """
+
+    store: Store
+    news: News
+    arrived: Signal
+    profiles: Callable[[], frozenset[str]]
+    leaving: bool = False
+
+
+def public_app() -> FastAPI:
+    """``GET /healthz``, and nothing else."""
+    app = FastAPI(title="netboot", docs_url=None, redoc_url=None, openapi_url=None)
+    _add_health(app)
+    _add_problems(app)
+    return app
+
+
+def operator_app(desk: Desk) -> FastAPI:
+    """Everything an operator may do."""
+    app = FastAPI(title="netboot", docs_url=None, redoc_url=None)
+    _add_health(app)
+    _add_problems(app)
+    _add_nodes(app, desk)
+    _add_changes(app, desk)
+    _add_timeline(app, desk)
+    return app
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+
+def _add_nodes(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/nodes")
+    async def list_nodes(label: Annotated[list[str] | None, Query()] = None) -> Response:
+        wanted = dict(_pair(text) for text in label or [])
+        nodes = await asyncio.to_thread(desk.store.list)
+        return _json({"nodes": [n for n in nodes if wanted.items() <= n.labels.items()]})
+
+    @app.get("/api/v1/nodes/{name:path}")
+    async def get_node(name: str) -> Response:
+        return _json(await asyncio.to_thread(desk.store.get, name, SOURCE))
+
+    @app.post("/api/v1/nodes")
+    async def add_node(request: Request) -> Response:
+        node = node_of(await _body(request), SOURCE, desk.profiles())
+        await asyncio.to_thread(desk.store.add, node, SOURCE)
+        desk.news.changed()
+        return _json(node, 201)
+
+
+def _add_changes(app: FastAPI, desk: Desk) -> None:
+    @app.patch("/api/v1/nodes/{name:path}")
+    async def change_node(name: str, request: Request) -> Response:
+        change = change_of(await _body(request), SOURCE, desk.profiles())
+        node: Node = await asyncio.to_thread(desk.store.update, name, change, SOURCE)
+        desk.news.changed()
+        return _json(node)
+
+    @app.delete("/api/v1/nodes/{name:path}")
+    async def remove_node(name: str) -> Response:
+        await asyncio.to_thread(desk.store.remove, name, SOURCE)
+        desk.news.changed()
+        return Response(status_code=204)
+
+    @app.post("/api/v1/nodes:import")
+    async def import_nodes(request: Request) -> Response:
+        raw, profiles = await _body(request), desk.profiles()
+        nodes = await asyncio.to_thread(nodes_of, raw, SOURCE, profiles)
+        imported = await asyncio.to_thread(desk.store.import_nodes, nodes, SOURCE)
+        desk.news.changed()
+        return _json(imported)
+
+
+def _add_timeline(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/timeline/{who:path}")
+    async def timeline(
+        who: str,
+        after: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_ANSWER)] = 1000,
+        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0,
+    ) -> Response:
+        """Events of a machine; with ``after`` and ``wait`` held until there is one, or seconds."""
+        deadline = time.monotonic() + wait
+        while True:
+            ticket = desk.arrived.ticket()
+            records = await asyncio.to_thread(desk.store.timeline, who, after, limit, SOURCE)
+            left = deadline - time.monotonic()
+            if records or after is None or left <= 0 or desk.leaving:
+                return _json({"events": records})
+            with contextlib.suppress(TimeoutError):  # then there is one last look
+                await asyncio.wait_for(ticket.wait(), left)
+
+
+def _add_problems(app: FastAPI) -> None:
+    async def ours(_request: Request, error: NetbootError) -> Response:
+        return _problem(problem_of(error))
+
+    async def http(_request: Request, error: HTTPException) -> Response:
+        return _problem(problem(error.status_code, str(error.detail), str(error.detail)))
+
+    async def query(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return _problem(problem(422, "Bad input", str(first["msg"]), str(first["loc"][-1])))
+
+    handlers: list[tuple[type[Exception], Callable[..., Awaitable[Response]]]] = [
+        (NetbootError, ours),
+        (HTTPException, http),
+        (RequestValidationError, query),
+    ]
+    for kind, handler in handlers:
+        app.add_exception_handler(kind, handler)
+
+
+async def _body(request: Request) -> object:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            raise HTTPException(413, f"a request has at most {MAX_BODY} bytes")
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(SOURCE, "", f"is not JSON: {error}") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value
+
+
+def _json(value: Any, status: int = 200) -> Response:  # noqa: ANN401 -- whatever msgspec can write
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _problem(body: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(body), body["status"], media_type=MEDIA_TYPE)

@@ -1,0 +1,246 @@
+"""How commands reach nodes and timelines: through the control program while it runs, else alone.
+
+``open_inventory`` gives one of two things that answer alike, errors included:
+
+- ``Remote`` asks the control program on ``control.sock``.
+- ``Direct`` opens the store itself, under the lock the control program would hold, for as long as
+  the command needs it.
+"""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from netboot.config import Settings
+from netboot.control.lock import DataLock, Held
+from netboot.control.problems import error_of
+from netboot.errors import OperationError
+from netboot.model import Node
+from netboot.store.shapes import (
+    Imported,
+    Record,
+    change_of,
+    known_profiles,
+    node_of,
+    nodes_of,
+)
+
+if TYPE_CHECKING:
+    from netboot.store.store import Store
+
+T = TypeVar("T")
+
+COMMAND_LINE = "command line"
+PATIENCE = 5.0
+"""Seconds to find a way in while somebody else holds the lock and does not listen yet."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds the control program gets to answer; it holds a question for half of them at most."""
+_PAUSE = 0.05
+
+
+class Inventory(Protocol):
+    """Nodes and timelines. Every method raises ConfigError for bad input, else OperationError."""
+
+    def list(self) -> "list[Node]":
+        """Every node, by name."""
+
+    def get(self, name: str) -> Node:
+        """One node."""
+
+    def add(self, raw: Mapping[str, object]) -> Node:
+        """Keep a new node in the shape of ``NodeEntry``."""
+
+    def update(self, name: str, raw: Mapping[str, object]) -> Node:
+        """Change a node in the shape of ``NodeChange``; gives it as it is now."""
+
+    def remove(self, name: str) -> None:
+        """Forget a node."""
+
+    def import_nodes(self, raw: object) -> Imported:
+        """Add or replace a list of ``NodeEntry``, all or none."""
+
+    def timeline(
+        self, who: str, after: int | None, limit: int, wait: float = 0
+    ) -> Sequence[Record]:
+        """A machine's events; may wait ``wait`` seconds for one with an id above ``after``."""
+
+
+@contextlib.contextmanager
+def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[Inventory]:
+    """The way in that is there.
+
+    Args:
+        settings: where the data are.
+        source: where the caller's input stands, for errors.
+
+    Raises:
+        ConfigError: the configuration or the database is not usable, or the lock is ``Held``.
+        OperationError: the system does not let us.
+    """
+    deadline = time.monotonic() + PATIENCE
+    path = settings.run_dir / "control.sock"
+    with contextlib.ExitStack() as stack:
+        while not _listening(path):
+            try:
+                stack.enter_context(DataLock(settings.run_dir, patience=0))
+            except Held:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                yield stack.enter_context(_direct(settings, source))
+                return
+        yield Remote(stack.enter_context(_client(path)), source)
+
+
+class Direct:
+    """The store, opened by this process."""
+
+    def __init__(self, store: "Store", source: str) -> None:
+        self._store = store
+        self._source = source
+
+    def list(self) -> "list[Node]":
+        """As ``Inventory``."""
+        return self._store.list()
+
+    def get(self, name: str) -> Node:
+        """As ``Inventory``."""
+        return self._store.get(name, self._source)
+
+    def add(self, raw: Mapping[str, object]) -> Node:
+        """As ``Inventory``."""
+        node = node_of(raw, self._source, known_profiles())
+        self._store.add(node, self._source)
+        return node
+
+    def update(self, name: str, raw: Mapping[str, object]) -> Node:
+        """As ``Inventory``."""
+        change = change_of(raw, self._source, known_profiles())
+        return self._store.update(name, change, self._source)
+
+    def remove(self, name: str) -> None:
+        """As ``Inventory``."""
+        self._store.remove(name, self._source)
+
+    def import_nodes(self, raw: object) -> Imported:
+        """As ``Inventory``."""
+        nodes = nodes_of(raw, self._source, known_profiles())
+        return self._store.import_nodes(nodes, self._source)
+
+    def timeline(
+        self,
+        who: str,
+        after: int | None,
+        limit: int,
+        wait: float = 0,  # noqa: ARG002 -- nothing can come while we hold the lock
+    ) -> Sequence[Record]:
+        """As ``Inventory``; it never waits."""
+        return self._store.timeline(who, after, limit, self._source)
+
+
+class Remote:
+    """The control program, asked over HTTP on its UNIX socket."""
+
+    def __init__(self, client: httpx.Client, source: str) -> None:
+        self._client = client
+        self._source = source
+
+    def list(self) -> "list[Node]":
+        """As ``Inventory``."""
+        return self._ask("GET", "nodes", dict[str, list[Node]])["nodes"]
+
+    def get(self, name: str) -> Node:
+        """As ``Inventory``."""
+        return self._ask("GET", f"nodes/{_quoted(name)}", Node)
+
+    def add(self, raw: Mapping[str, object]) -> Node:
+        """As ``Inventory``."""
+        return self._ask("POST", "nodes", Node, raw)
+
+    def update(self, name: str, raw: Mapping[str, object]) -> Node:
+        """As ``Inventory``."""
+        return self._ask("PATCH", f"nodes/{_quoted(name)}", Node, raw)
+
+    def remove(self, name: str) -> None:
+        """As ``Inventory``."""
+        self._request("DELETE", f"nodes/{_quoted(name)}")
+
+    def import_nodes(self, raw: object) -> Imported:
+        """As ``Inventory``."""
+        return self._ask("POST", "nodes:import", Imported, raw)
+
+    def timeline(
+        self, who: str, after: int | None, limit: int, wait: float = 0
+    ) -> Sequence[Record]:
+        """As ``Inventory``."""
+        query = {"limit": limit, "wait": wait} | ({} if after is None else {"after": after})
+        found = self._ask("GET", f"timeline/{_quoted(who)}?{httpx.QueryParams(query)}", _Events)
+        return found["events"]
+
+    def _ask(self, method: str, path: str, shape: type[T], body: object = None) -> T:
+        raw = self._request(method, path, body)
+        try:
+            return msgspec.json.decode(raw, type=shape)
+        except ValueError as error:
+            raise OperationError(f"the control program's answer is unreadable: {error}") from None
+
+    def _request(self, method: str, path: str, body: object = None) -> bytes:
+        try:
+            content = b"" if body is None else msgspec.json.encode(body)
+            answer = self._client.request(method, f"/api/v1/{path}", content=content)
+        except httpx.HTTPError as error:
+            raise OperationError(f"the control program did not answer: {error}") from None
+        if answer.is_success:
+            return answer.content
+        try:
+            problem = msgspec.json.decode(answer.content, type=dict[str, Any])
+        except ValueError:
+            problem = {}
+        raise error_of(answer.status_code, problem, self._source)
+
+
+_Events = dict[str, list[Record]]
+
+
+def _listening(path: Path) -> bool:
+    """Whether somebody accepts connections there; a socket nobody owns refuses them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PATIENCE)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError as error:
+            raise OperationError(f"{path}: {error.strerror or error}") from None
+    return True
+
+
+@contextlib.contextmanager
+def _direct(settings: Settings, source: str) -> Iterator[Direct]:
+    from netboot.store.store import Store  # noqa: PLC0415 -- costs 0.3 s, spared while control runs
+
+    with Store(settings.database) as store:
+        yield Direct(store, source)
+
+
+@contextlib.contextmanager
+def _client(path: Path) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(path)),
+        base_url="http://control",
+        timeout=ANSWER_TIMEOUT,
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="backslashreplace")

@@ -1,0 +1,141 @@
+"""The control program: one process that owns the data folder, the store and the operator's door.
+
+It listens on two UNIX sockets in the run folder (``boot.sock`` for the boot program and
+``control.sock`` for the operator's tools) and on one TCP address; database work happens in
+threads. SIGTERM and SIGINT end it: what was begun is finished or cut off within a second, and
+the sockets are gone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from netboot.config import Settings
+from netboot.control.api import Desk, operator_app, public_app
+from netboot.control.link import LinkServer
+from netboot.control.lock import DataLock
+from netboot.control.news import News, Signal
+from netboot.control.sockets import listen_tcp, listen_unix
+from netboot.store.shapes import known_profiles
+from netboot.store.store import Store
+
+BOOT_SOCKET = "boot.sock"
+CONTROL_SOCKET = "control.sock"
+"""Names in the run folder."""
+GRACE = 1
+"""Seconds requests under way get when we leave."""
+MAX_REQUESTS = 256
+"""HTTP requests at a time on one listener; more are answered 503."""
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings,
+    profiles: Callable[[], frozenset[str]] = known_profiles,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: where the data are and where to listen.
+        profiles: gives the names a profile may have, asked for each change.
+        ready: called once, when everything listens.
+
+    Raises:
+        ConfigError: somebody else serves this folder (``Held``), or the configuration is wrong.
+        OperationError: the system or the database does not let us.
+    """
+    with DataLock(settings.run_dir), Store(settings.database) as store:
+        asyncio.run(_Control(settings, store, profiles).serve(ready))
+
+
+class _Control:
+    def __init__(
+        self, settings: Settings, store: Store, profiles: Callable[[], frozenset[str]]
+    ) -> None:
+        self._settings = settings
+        self._news = News(store)
+        self._desk = Desk(store, self._news, Signal(), profiles)
+        self._link = LinkServer(store, self._news, self._desk.arrived)
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        with contextlib.ExitStack() as stack:
+            boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
+            control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
+            public = stack.enter_context(listen_tcp(self._settings.api.listen))
+            servers = [_Http(operator_app(self._desk), control), _Http(public_app(), public)]
+            await self._link.start(boot)
+            work = [loop.create_task(server.run()) for server in servers]
+            watch = loop.create_task(self._news.run())
+            try:
+                ready()
+                await _first_of(loop.create_task(stop.wait()), watch, *work)
+            finally:
+                await self._leave(servers, watch, work)
+
+    async def _leave(
+        self, servers: "list[_Http]", watch: asyncio.Task[None], work: list[asyncio.Task[None]]
+    ) -> None:
+        self._desk.leaving = True
+        self._desk.arrived.fire()
+        for server in servers:
+            server.should_exit = True
+        watch.cancel()
+        await self._link.stop()
+        await asyncio.gather(watch, *work, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _unix(self, name: str, mode: int) -> Iterator[socket.socket]:
+        path = self._settings.run_dir / name
+        with listen_unix(path, mode) as listener:
+            try:
+                yield listener
+            finally:
+                path.unlink(missing_ok=True)
+
+
+class _Http(uvicorn.Server):
+    """uvicorn on a socket of ours; signals are ours too."""
+
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                limit_concurrency=MAX_REQUESTS,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._listener = listener
+
+    async def run(self) -> None:  # type: ignore[override] # the blocking one has no use here
+        """Serve until ``should_exit``."""
+        await self.serve(sockets=[self._listener])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the program."""
+        yield
+
+
+async def _first_of(*tasks: asyncio.Task[object]) -> None:
+    """Wait until one ends; what ended by an error raises it."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

@@ -1,0 +1,283 @@
+"""The signed chain of a Debian archive, walked by apt itself in folders of our own.
+
+Release signature by the archive keyring → hash of Packages → hash of the ``.deb``. apt checks
+each step; nothing here does cryptography. What the host's administrator told apt about *how*
+to reach a mirror (proxy, timeouts, certificates, the clock) is taken over; *what* to trust and
+where to fetch from is not: neither its sources, keys, pins and hooks, nor any permission to use
+unsigned archives.
+"""
+
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from netboot.errors import OperationError
+from netboot.media import process
+from netboot.media.definition import Source
+from netboot.media.mirror import Mirror
+
+ARCHIVE_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_HELPER = "/usr/lib/apt/apt-helper"
+"""apt's own downloader: unlike ``apt-get download`` it goes on with a file that was cut off."""
+_SANDBOX = "_apt"
+"""The user apt's network methods run as when we are root."""
+
+_HOW_TO_REACH = re.compile(
+    r"Acquire::(http|https|ForceIPv[46]|Retries|Check-Date|Check-Valid-Until|Max-FutureTime)[: ].*;"
+)
+_NAMEABLE = re.compile(r"[A-Za-z0-9/_.,+@%~-]+")
+"""Paths that stand in apt's configuration without quoting."""
+_CANDIDATE = re.compile(
+    r"'(?P<uri>\S+)' (?P<file>[^_/\s]+_(?P<version>[^_/\s]+)_[^_/\s]+\.deb) (?P<size>\d+)"
+    r".* SHA256:(?P<sha256>[0-9a-f]{64})"
+)
+"""A line of ``apt-get --print-uris download``."""
+
+_DISK_FULL = re.compile(r"[Nn]o space left|not have enough free space|quota exceeded")
+_CAUSES = (
+    # what apt says → what is wrong, the first that fits
+    (
+        r"NO_PUBKEY|GPG error|is not signed|BADSIG|EXPKEYSIG|signature|isn't signed|Sub-process",
+        "the archive's signature is not good for the keyring {keyring}",
+    ),
+    (
+        r"Hash Sum mismatch|unexpected size|Hashes of",
+        "a file is not as the archive's signed index says (tampered with, or mid-update)",
+    ),
+    (r"Unable to locate package|has no installation candidate", "the package is not in {suite}"),
+    (r"no longer signed", "the archive's signature is gone"),
+    (r"a Release file", "{suite} is not on this mirror"),
+    (r"404 ", "a file the index names is not on this mirror"),
+    (r"", "the mirror cannot be read"),
+)
+_LONGEST_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Deb:
+    """A package as the signed index names it, not yet downloaded.
+
+    Attributes:
+        file: the name apt stores it under.
+        sha256: the digest its content must have.
+    """
+
+    package: str
+    version: str
+    uri: str
+    file: str
+    size: int
+    sha256: str
+
+
+class DiskFull(OperationError):  # noqa: N818 -- what happened, as its reader would say it
+    """There was no room for what apt fetched."""
+
+
+class Apt:
+    """Apt for one source of one mirror, with all its state in ``folder``.
+
+    Files stay between runs: an index that did not change is not fetched again and a download
+    that was cut off is resumed.
+    """
+
+    def __init__(self, folder: Path, mirror: Mirror, source: Source, keyring: Path) -> None:
+        self._folder = folder.absolute()
+        self._mirror = mirror
+        self._source = source
+        self._keyring = keyring.absolute()
+        self.downloads = self._folder / "downloads"
+        """Packages, whole or cut off."""
+
+    def update(self, tick: Callable[[int], None]) -> None:
+        """Fetch the suite's signed index.
+
+        Args:
+            tick: called with the bytes on disk so far.
+
+        Raises:
+            OperationError: the mirror is away, its signature is bad, the disk is full, …
+        """
+        self._prepare(tick)
+        lists = self._folder / "state" / "lists"
+        command = ["apt-get", "-q", "update", "-o", "pkgCacheFile::Generate=false"]
+        self._run(command, lambda: tick(_size_of(lists)))
+
+    def candidate(self, package: str) -> Deb:
+        """Return a package's newest version in the index ``update`` fetched.
+
+        Raises:
+            OperationError: the suite has no such package.
+        """
+        answer = self._run(["apt-get", "-q", "--print-uris", "download", package], _nothing)
+        line = _CANDIDATE.search(answer.output)
+        if line is None:
+            raise self._failed(answer)
+        version = unquote(line["version"])
+        return Deb(package, version, line["uri"], line["file"], int(line["size"]), line["sha256"])
+
+    def download(self, deb: Deb, tick: Callable[[int], None]) -> Path:
+        """Fetch a package, going on where an earlier download stopped.
+
+        Args:
+            deb: what ``candidate`` gave.
+            tick: called with the bytes on disk so far.
+
+        Returns:
+            The file, whose hash is the one in the signed index.
+
+        Raises:
+            OperationError: it cannot be fetched whole, or its hash is wrong.
+        """
+        target = self.downloads / deb.file
+        for other in self.downloads.iterdir():
+            if other != target:
+                other.unlink()
+
+        def bounded() -> None:
+            size = _size_of(target)
+            if size > deb.size:
+                raise OperationError(f"{deb.file} has more bytes than the {deb.size} announced")
+            tick(size)
+
+        command = [_HELPER, "download-file", deb.uri, str(target), f"SHA256:{deb.sha256}"]
+        try:
+            self._run(command, bounded)
+        except OperationError:
+            if _size_of(target) >= deb.size:  # shorter: good so far, to be resumed
+                target.unlink()
+            raise
+        return target
+
+    def forget(self, deb: Deb) -> None:
+        """Remove a downloaded package."""
+        (self.downloads / deb.file).unlink(missing_ok=True)
+
+    def _run(self, command: list[str], tick: Callable[[], None]) -> process.Finished:
+        configuration = {"APT_CONFIG": str(self._folder / "apt.conf")}
+        finished = process.run(command, tick=tick, cwd=self._folder, env=configuration)
+        if finished.code != 0:
+            raise self._failed(finished)
+        return finished
+
+    def _failed(self, finished: process.Finished) -> OperationError:
+        lines = finished.errors.splitlines()
+        marked = [line[2:] for line in lines if line[:2] in {"E:", "W:"}] or lines[-1:]
+        said = " ".join(dict.fromkeys(line.strip() for line in marked)) or "apt said nothing"
+        if _DISK_FULL.search(said):
+            return DiskFull(f"the disk of {self._folder} is full: {said[:_LONGEST_DETAIL]}")
+        cause = next(text for pattern, text in _CAUSES if re.search(pattern, said))
+        cause = cause.format(keyring=self._keyring, suite=self._source.suite)
+        if len(said) > _LONGEST_DETAIL:
+            said = f"{said[:_LONGEST_DETAIL]}…"
+        return OperationError(f"{self._mirror.url}: {cause}: {said}")
+
+    def _prepare(self, tick: Callable[[int], None]) -> None:
+        if not self._keyring.is_file():
+            raise OperationError(
+                f"{self._keyring} is not there: install the package debian-archive-keyring"
+            )
+        for path in (self._folder, self._keyring):
+            if not _NAMEABLE.fullmatch(str(path)):
+                raise OperationError(f"apt cannot work with the path {str(path)!r}")
+        shutil.rmtree(self._folder / "state/lists/partial", ignore_errors=True)
+        for inner in ("state/lists/partial", "cache/archives/partial", "downloads"):
+            (self._folder / inner).mkdir(parents=True, exist_ok=True)
+        user = self._sandbox_user()
+        (self._folder / "status").write_text("")
+        self._write_private("mirror.sources", self._sources(), user)
+        self._write_private("auth.conf", self._mirror.netrc, user)
+        asked = process.run(["apt-config", "dump"], tick=lambda: tick(0), cwd=self._folder)
+        self._write_private("apt.conf", self._configuration(asked.output, user), user)
+        if user == _SANDBOX:
+            shutil.chown(self.downloads, user)
+
+    def _sources(self) -> str:
+        return (
+            f"Types: deb\nURIs: {self._mirror.url}\nSuites: {self._source.suite}\n"
+            f"Components: {self._source.component}\n"
+            f"Architectures: {self._source.architecture}\nSigned-By: {self._keyring}\n"
+        )
+
+    def _configuration(self, host: str, user: str) -> str:
+        taken = [line for line in host.splitlines() if _HOW_TO_REACH.fullmatch(line)]
+        own = self._directories() | _POLICY | {"APT::Sandbox::User": user}
+        architecture = self._source.architecture
+        own |= {"APT::Architecture": architecture, "APT::Architectures::": architecture}
+        return "\n".join([*taken, *(f'{key} "{value}";' for key, value in own.items()), ""])
+
+    def _directories(self) -> dict[str, str]:
+        own = {
+            "Dir::State": f"{self._folder}/state",
+            "Dir::State::status": f"{self._folder}/status",
+            "Dir::Cache": f"{self._folder}/cache",
+            "Dir::Etc::sourcelist": f"{self._folder}/mirror.sources",
+        }
+        if self._mirror.netrc:
+            own["Dir::Etc::netrc"] = f"{self._folder}/auth.conf"
+        return own | dict.fromkeys(_HOST_FILES, "/dev/null")
+
+    def _sandbox_user(self) -> str:
+        """Return apt's own unprivileged user where it can reach our files, else ourselves."""
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        try:
+            pwd.getpwnam(_SANDBOX)
+        except KeyError:
+            return "root"
+        reached = (*self._folder.parents, self._folder, *self._keyring.parents)
+        return _SANDBOX if all(path.stat().st_mode & 0o001 for path in reached) else "root"
+
+    def _write_private(self, name: str, text: str, user: str) -> None:
+        """Write a file that may hold a proxy's or mirror's password: its reader's alone."""
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        if os.geteuid() == 0:
+            shutil.chown(path, user)
+
+
+_HOST_FILES = (
+    "Dir::Etc::main",
+    "Dir::Etc::parts",
+    "Dir::Etc::sourceparts",
+    "Dir::Etc::preferences",
+    "Dir::Etc::preferencesparts",
+    "Dir::Etc::trusted",
+    "Dir::Etc::trustedparts",
+)
+_POLICY = {
+    "Acquire::AllowInsecureRepositories": "false",
+    "Acquire::AllowWeakRepositories": "false",
+    "Acquire::AllowDowngradeToInsecureRepositories": "false",
+    "Acquire::GzipIndexes": "true",
+    "Acquire::IndexTargets::deb::Packages::KeepCompressedAs": "xz gz uncompressed",
+    "Acquire::Languages": "none",
+    "Acquire::PDiffs": "false",
+    "APT::Get::AllowUnauthenticated": "false",
+    "APT::Update::Error-Mode": "any",
+    "Dir::Cache::pkgcache": "",
+    "Dir::Cache::srcpkgcache": "",
+}
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file or of all files below a folder; 0 where there is none."""
+    files = path.rglob("*") if path.is_dir() else (path,)
+    total = 0
+    for file in files:
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def _nothing() -> None:
+    """Take no notice."""

@@ -1,0 +1,91 @@
+"""What can be fetched: one TOML file per image.
+
+A definition says where an image comes from (suite, component and package of a Debian archive)
+and which files inside the package are served under which names. It holds no version: the
+archive's signed index says which one is current.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from netboot import resources
+from netboot.checked import Checked, convert, read_toml
+from netboot.config import Name
+from netboot.errors import ConfigError
+
+MANIFEST = "manifest.json"
+"""The one name inside an image's folder that is ours, so that no file can be served as it."""
+
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
+ServedName = Annotated[str, Meta(pattern=rf"\A{_SEGMENT}(/{_SEGMENT})*\Z", max_length=120)]
+"""A relative path whose segments start with no dot: it cannot leave its folder."""
+MemberPath = Annotated[str, Meta(pattern=r"\A(/[^/\s\x00]+)+\Z", max_length=255)]
+Word = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+-]*\Z", max_length=100)]
+"""A suite, component, package or architecture: what an apt source line can name."""
+
+
+class Source(Checked, frozen=True):
+    """A package of a Debian archive."""
+
+    suite: Word
+    component: Word
+    package: Word
+    architecture: Word
+
+
+class Definition(Checked, frozen=True):
+    """One image.
+
+    Attributes:
+        files: served name → absolute path inside the package.
+    """
+
+    title: Annotated[str, Meta(min_length=1, max_length=100)]
+    source: Source
+    files: Annotated[dict[ServedName, MemberPath], Meta(min_length=1)]
+
+
+def definitions(folder: Path | None = None) -> Mapping[str, Definition]:
+    """Read every definition, by name, in the order of their names.
+
+    Args:
+        folder: where the ``<name>.toml`` files are; the ones that ship with netboot by default.
+
+    Raises:
+        ConfigError: a file is wrong; names file, key and what is allowed.
+    """
+    paths = sorted((folder or resources.IMAGES).glob("*.toml"))
+    return {path.stem: _read(path) for path in paths}
+
+
+def known_only(names: Sequence[str], known: Mapping[str, Definition]) -> dict[str, Definition]:
+    """Return the named definitions.
+
+    Raises:
+        ConfigError: a name is unknown; lists the known ones.
+    """
+    for name in names:
+        if name not in known:
+            problem = f"{name!r} is no known image; known: {', '.join(known)}"
+            raise ConfigError("command line", "", problem)
+    return {name: known[name] for name in names}
+
+
+def _read(path: Path) -> Definition:
+    try:
+        msgspec.convert(path.stem, Name)
+    except msgspec.ValidationError:
+        problem = "an image's name is lower-case letters, digits, dots and dashes"
+        raise ConfigError(str(path), "", problem) from None
+    found = convert(read_toml(path), Definition, str(path))
+    if MANIFEST in found.files:
+        raise ConfigError(str(path), f"files.{MANIFEST}", "is reserved for netboot itself")
+    for member in found.files.values():
+        names = [name for name, other in found.files.items() if other == member]
+        if len(names) > 1:
+            raise ConfigError(str(path), f"files.{names[1]}", f"is the same file as {names[0]}")
+    return found

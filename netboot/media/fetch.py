@@ -1,0 +1,189 @@
+"""Fetches images: ask the signed index, download, unpack, switch.
+
+One fetch at a time works in an images folder; a lock the kernel drops with its holder says so.
+Every step leaves the old version current until the new one is whole and on disk, so a fetch
+may be cut off anywhere; the next one resumes the download and cleans up the rest.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from netboot import model
+from netboot.config import Settings
+from netboot.errors import ConfigError, OperationError
+from netboot.media import library, mirror
+from netboot.media.apt import ARCHIVE_KEYRING, Apt, Deb, DiskFull
+from netboot.media.definition import Definition, definitions, known_only
+from netboot.media.progress import Progress
+from netboot.media.unpack import unpack
+
+_WORK = ".fetch"
+"""Folder in the images folder for the lock, apt's state and unfinished downloads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one image; ``changed`` is False where it was already current and whole."""
+
+    image: model.Image
+    changed: bool
+
+
+def fetch(
+    names: Sequence[str],
+    settings: Settings,
+    progress: Progress,
+    *,
+    keyring: Path = ARCHIVE_KEYRING,
+) -> list[model.Image]:
+    """Fetch the named images, each verified and switched in as soon as it is whole.
+
+    Args:
+        names: names of definitions.
+        settings: say which mirror, and where images are kept.
+        progress: called several times a second; what it raises cancels and is raised again.
+        keyring: public keys, one of which must have signed the archive's Release file.
+
+    Returns:
+        The images in the order of ``names``, also those that were already current.
+
+    Raises:
+        ConfigError: a name is unknown, or no mirror is known.
+        OperationError: it could not be done; says what and why. Images before it are in place.
+    """
+    return [outcome.image for outcome in each(names, settings, progress, keyring=keyring)]
+
+
+def each(
+    names: Sequence[str],
+    settings: Settings,
+    progress: Progress,
+    *,
+    keyring: Path = ARCHIVE_KEYRING,
+) -> Iterator[Outcome]:
+    """Do what ``fetch`` does, image by image."""
+    known = known_only(names, definitions())
+    found = mirror.find(settings)
+    work = settings.images_dir / _WORK
+    ready: dict[Path, Apt] = {}
+    with _locked(settings.images_dir):
+        for name, definition in known.items():
+            source = definition.source
+            index = work / f"{source.suite}-{source.component}-{source.architecture}"
+            job = _Job(name, definition, found.url, settings.images_dir / name, progress)
+            with _explained(name, work):
+                if index not in ready:
+                    apt = Apt(index, found, source, keyring)
+                    apt.update(partial(job.say, f"reading the index of {source.suite}"))
+                    ready[index] = apt
+                outcome = job.run(ready[index])
+            yield outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One image being fetched."""
+
+    name: str
+    definition: Definition
+    mirror: str
+    image_dir: Path
+    progress: Progress
+
+    def say(self, doing: str, done: int, total: int | None = None) -> None:
+        self.progress(f"{self.name}: {doing}", done, total)
+
+    def run(self, apt: Apt) -> Outcome:
+        library.clean(self.image_dir)
+        deb = apt.candidate(self.definition.source.package)
+        if self._is_current(deb):
+            return Outcome(library.load(self.image_dir), changed=False)
+        self._switch_in(apt, deb)
+        apt.forget(deb)
+        return Outcome(library.load(self.image_dir), changed=True)
+
+    def _is_current(self, deb: Deb) -> bool:
+        """Whether what is on disk is this package, with the files we want, unharmed."""
+        folder = library.current(self.image_dir)
+        try:
+            manifest = library.read_manifest(folder)
+        except ConfigError:
+            return False
+        members = {name: entry.member for name, entry in manifest.files.items()}
+        if manifest.deb_sha256 != deb.sha256 or members != self.definition.files:
+            return False
+        self.say("checking the files on disk", 0)
+        return not library.check(folder, manifest)
+
+    def _switch_in(self, apt: Apt, deb: Deb) -> None:
+        doing = f"downloading {deb.version}"
+        file = apt.download(deb, lambda done: self.say(doing, done, deb.size))
+        if library.digest(file) != deb.sha256:
+            file.unlink()
+            raise OperationError(f"{deb.file} changed on disk after it was verified")
+        with library.staging(self.image_dir) as staged:
+            entries = unpack(file, self.definition.files, staged, partial(self.say, "unpacking"))
+            self.say("switching in", 0)
+            library.switch(self.image_dir, staged, self._manifest(deb, entries))
+
+    def _manifest(self, deb: Deb, entries: dict[str, library.Entry]) -> library.Manifest:
+        return library.Manifest(
+            image=self.name,
+            version=deb.version,
+            package=deb.package,
+            suite=self.definition.source.suite,
+            mirror=self.mirror,
+            deb_sha256=deb.sha256,
+            fetched_at=datetime.now(UTC).replace(microsecond=0),
+            files=entries,
+        )
+
+
+@contextmanager
+def _explained(name: str, work: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line, and give back what we took of it."""
+    try:
+        yield
+    except DiskFull as error:
+        _give_back(work)
+        raise OperationError(f"{name}: {error}") from None
+    except OperationError as error:
+        raise OperationError(f"{name}: {error}") from None
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            _give_back(work)
+        where = f": {error.filename}" if error.filename else ""
+        raise OperationError(f"{name}: {error.strerror}{where}; what was there is kept") from None
+
+
+def _give_back(work: Path) -> None:
+    """Remove all apt keeps between runs; the lock, which we hold, stays."""
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _locked(images_dir: Path) -> Iterator[None]:
+    work = images_dir / _WORK
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        handle = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OperationError(f"cannot write to {images_dir}: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OperationError(f"another fetch is running in {images_dir}") from None
+    else:
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,79 @@
+"""The tables. A change here needs a migration, and its number in ``REVISIONS``."""
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+REVISIONS = ("0001",)
+"""Every schema this code knows, oldest first; the last is the one it works with."""
+HEAD = REVISIONS[-1]
+
+metadata = MetaData()
+
+node = Table(
+    "node",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("profile", String(63), nullable=False),
+    Column("vars", JSON, nullable=False),
+)
+
+mac = Table(
+    "mac",
+    metadata,
+    Column("mac", String(17), primary_key=True),
+    Column("node", ForeignKey("node.name", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Index("mac_by_node", "node"),
+)
+
+label = Table(
+    "label",
+    metadata,
+    Column("node", ForeignKey("node.name", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(63), primary_key=True),
+    Column("value", String(63), nullable=False),
+    Index("label_by_key", "key", "value"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("mac", String(17)),
+    Column("node", String(63)),
+    Column("detail", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("event_by_node", "node", "id"),
+    Index("event_by_mac", "mac", "id"),
+    Index("event_by_kind", "kind", "id"),
+    sqlite_autoincrement=True,  # a follower's "after" must not meet a number again
+)
+
+origin = Table(
+    "origin",
+    metadata,
+    Column("instance", String(64), primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+"""Per run of a boot program: the highest event number kept, so that none is kept twice."""
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+"""Counters: ``version`` of the nodes, ``events`` kept."""

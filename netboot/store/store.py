@@ -1,0 +1,277 @@
+"""The store: nodes and timelines, each method one transaction. Safe to use from many threads.
+
+Every change of a node counts ``version`` up in the same transaction, so whoever reads the version
+(``version``, ``snapshot``) learns of changes other processes made too.
+"""
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from netboot.errors import ConfigError
+from netboot.events import Event
+from netboot.model import Mac, Node
+from netboot.snapshot import Snapshot
+from netboot.store import nodes, schema, timeline
+from netboot.store.database import engine_for, path_of, prepare, transaction, upgrade
+from netboot.store.shapes import (
+    MAX_NODES,
+    Conflict,
+    Imported,
+    NodeChange,
+    Record,
+    changed,
+    claimed,
+    mac_of,
+    refuse_strange_name,
+    unknown_node,
+)
+from netboot.store.timeline import Retention
+
+COMMAND_LINE = "command line"
+"""Where bad input stands when nobody says otherwise."""
+
+
+class Store:
+    """One database.
+
+    Args:
+        url: ``sqlite:///`` and a file; it is made where it is missing, upgraded where it is old.
+        retention: how many events are kept.
+
+    Raises:
+        ConfigError: the URL or the file is not one we can use.
+        OperationError: the system or the database does not let us.
+    """
+
+    def __init__(self, url: str, retention: Retention | None = None) -> None:
+        path = path_of(url)
+        prepare(path)
+        self._retention = retention or Retention()
+        self._sure = engine_for(path, "FULL")
+        self._quick = engine_for(path, "NORMAL")
+        self._writing = threading.Lock()  # threads queue here instead of polling SQLite's lock
+        try:
+            upgrade(self._sure)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up every connection; the last one out folds the WAL into the file."""
+        self._sure.dispose()
+        self._quick.dispose()
+
+    # Nodes.
+
+    def add(self, node: Node, source: str = COMMAND_LINE) -> None:
+        """Keep a new node.
+
+        Raises:
+            ConfigError: its name or one of its MACs is taken (``Conflict``), or the store is full.
+            OperationError: the database could not do it; nothing changed.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            if nodes.read(connection, node.name) is not None:
+                raise Conflict(source, "", f"node {node.name} is there already")
+            _refuse_claimed(connection, [node], source)
+            _refuse_too_many(nodes.count(connection) + 1, source)
+            nodes.insert(connection, [node])
+            _bump(connection)
+
+    def get(self, name: str, source: str = COMMAND_LINE) -> Node:
+        """One node.
+
+        Raises:
+            UnknownNode: there is none of that name.
+        """
+        with transaction(self._sure) as connection:
+            return _known(connection, name, source)
+
+    def list(self) -> list[Node]:
+        """Every node, by name."""
+        with transaction(self._sure) as connection:
+            return nodes.read_all(connection)
+
+    def update(self, name: str, change: NodeChange, source: str = COMMAND_LINE) -> Node:
+        """Change one node; what others change meanwhile is kept too.
+
+        Returns:
+            the node as it is now.
+
+        Raises:
+            ConfigError: there is no such node, or it may not become that.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            before = _known(connection, name, source)
+            after = changed(before, change, source)
+            if after != before:
+                _refuse_claimed(connection, [after], source)
+                nodes.replace(connection, [after])
+                _bump(connection)
+            return after
+
+    def remove(self, name: str, source: str = COMMAND_LINE) -> None:
+        """Forget a node; its timeline stays.
+
+        Raises:
+            UnknownNode: there is none of that name.
+        """
+        refuse_strange_name(name, source)
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            if not nodes.delete(connection, name):
+                raise unknown_node(name, source)
+            _bump(connection)
+
+    def import_nodes(self, given: Sequence[Node], source: str = COMMAND_LINE) -> Imported:
+        """Add new nodes and replace those there already: all of them or none.
+
+        Args:
+            given: names and MACs each stand once (``nodes_of`` sees to it).
+            source: the file they stand in.
+
+        Raises:
+            ConfigError: a MAC belongs to a node outside the file, or the store would be too full.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            before = {node.name: node for node in nodes.read_all(connection)}
+            added = [node for node in given if node.name not in before]
+            other = [node for node in given if before.get(node.name, node) != node]
+            _refuse_claimed(connection, given, source, place="[{}].macs[{}]")
+            _refuse_too_many(len(before) + len(added), source)
+            nodes.replace(connection, other)
+            nodes.insert(connection, added)
+            if added or other:
+                _bump(connection)
+        touched = {node.name for node in (*added, *other)}
+        unchanged = tuple(node.name for node in given if node.name not in touched)
+        return Imported(_names(added), _names(other), unchanged)
+
+    def version(self) -> int:
+        """Counts the changes of nodes, whoever made them."""
+        with transaction(self._sure) as connection:
+            return _version(connection)
+
+    def snapshot(self) -> Snapshot:
+        """All nodes, of one moment."""
+        with transaction(self._sure) as connection:
+            return Snapshot(_version(connection), tuple(nodes.read_all(connection)))
+
+    # The timeline.
+
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Keep events, in this order, in one transaction.
+
+        Raises:
+            OperationError: the database could not do it; none is kept.
+        """
+        with self._writing, transaction(self._quick, writes=True) as connection:
+            timeline.append(connection, events, self._retention)
+
+    def append_numbered(self, instance: str, events: Sequence[tuple[int, Event]]) -> int:
+        """Keep those events of one boot program's run that are not kept yet.
+
+        Args:
+            instance: which run.
+            events: with their numbers, rising.
+
+        Returns:
+            the highest number kept of that run.
+        """
+        with self._writing, transaction(self._quick, writes=True) as connection:
+            last = timeline.last_seq(connection, instance)
+            new = [(seq, event) for seq, event in events if seq > last]
+            if new:
+                last = new[-1][0]
+                timeline.append(connection, [event for _, event in new], self._retention)
+                timeline.note_seq(connection, instance, last)
+            return last
+
+    def last_seq(self, instance: str) -> int:
+        """The highest number kept of one boot program's run; 0 for none."""
+        with transaction(self._quick) as connection:
+            return timeline.last_seq(connection, instance)
+
+    def timeline(
+        self,
+        name_or_mac: str,
+        after_id: int | None = None,
+        limit: int = 1000,
+        source: str = COMMAND_LINE,
+    ) -> Sequence[Record]:
+        """What a machine asked and got, in the order it was recorded.
+
+        Args:
+            name_or_mac: a name stands for what bears it and for the node's present MACs.
+            after_id: only what came after it, oldest first; None for the newest ``limit``.
+            limit: at most so many.
+            source: where the name stands, for errors.
+
+        Raises:
+            UnknownNode: no node and no event has this name.
+        """
+        mac = mac_of(name_or_mac)
+        with transaction(self._quick) as connection:
+            if mac is not None:
+                return timeline.read(connection, None, [mac], after_id, limit)
+            refuse_strange_name(name_or_mac, source)
+            macs = nodes.macs_of(connection, name_or_mac)
+            if not macs and not timeline.bears_name(connection, name_or_mac):
+                raise unknown_node(name_or_mac, source)
+            return timeline.read(connection, name_or_mac, macs, after_id, limit)
+
+
+def _known(connection: sa.Connection, name: str, source: str) -> Node:
+    refuse_strange_name(name, source)
+    if (node := nodes.read(connection, name)) is None:
+        raise unknown_node(name, source)
+    return node
+
+
+def _refuse_claimed(
+    connection: sa.Connection, given: Sequence[Node], source: str, place: str = ""
+) -> None:
+    """A MAC stays with its node, unless that node is among the given ones too."""
+    owners = nodes.owners(connection, (mac for node in given for mac in node.macs))
+    names = {node.name for node in given}
+    for index, node in enumerate(given):
+        for position, mac in enumerate(node.macs):
+            owner = owners.get(mac, node.name)
+            if owner not in names:
+                problem = claimed(Mac(mac), owner, node.name)
+                raise Conflict(source, place.format(index, position), problem)
+
+
+def _refuse_too_many(count: int, source: str) -> None:
+    if count > MAX_NODES:
+        raise ConfigError(source, "", f"there would be {count} nodes; at most {MAX_NODES} fit")
+
+
+def _bump(connection: sa.Connection) -> None:
+    counter = schema.meta
+    row = sa.update(counter).where(counter.c.name == "version")
+    connection.execute(row.values(value=counter.c.value + 1))
+
+
+def _version(connection: sa.Connection) -> int:
+    counter = schema.meta.c
+    query = sa.select(counter.value).where(counter.name == "version")
+    return int(connection.execute(query).scalar_one())
+
+
+def _names(given: Sequence[Node]) -> tuple[str, ...]:
+    return tuple(node.name for node in given)

@@ -1,0 +1,75 @@
+"""Image definitions: those that ship, and what is said of a wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot.errors import ConfigError
+from netboot.media.definition import definitions, known_only
+
+GOOD = """\
+title = "Tiny"
+[source]
+suite = "test"
+component = "main"
+package = "tiny"
+architecture = "amd64"
+[files]
+"linux" = "/boot/linux"
+"""
+
+
+def test_the_images_that_ship() -> None:
+    shipped = definitions()
+    assert list(shipped) == ["debian-12", "debian-13", "ipxe"]
+    for number, suite in ((12, "bookworm"), (13, "trixie")):
+        image = shipped[f"debian-{number}"]
+        assert image.source.suite == suite
+        assert image.source.package == f"debian-installer-{number}-netboot-amd64"
+        assert set(image.files) == {"linux", "initrd.gz"}
+        assert all(f"/{number}/amd64/text/" in path for path in image.files.values())
+    assert {"snponly.efi", "ipxe.efi", "undionly.kpxe", "arm64/ipxe.efi"} <= set(
+        shipped["ipxe"].files
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('title = "Tiny"', 'title = "Tiny"\nsiez = 1', "siez: is no known key"),
+        ('suite = "test"', 'suit = "test"', "source.suit: is no known key"),
+        ('title = "Tiny"\n', "", "title: is missing"),
+        ('"test"', '"te st"', 'source.suite: = "te st"'),
+        ('"test"', r'"te\nst"', "source.suite: ="),
+        ('"test"', '"--help"', "source.suite: ="),
+        ('"/boot/linux"', '"boot/linux"', "files"),
+        ('"/boot/linux"', "7", "files"),
+        ('"linux"', '"../linux"', "files"),
+        ('"linux"', '"manifest.json"', "files.manifest.json: is reserved"),
+        ('[files]\n"linux" = "/boot/linux"', "[files]", "files"),
+        ("[files]", '[files]\n"again" = "/boot/linux"', "is the same file as"),
+        ("[files]", "[files", "is not TOML"),
+    ],
+)
+def test_a_wrong_definition_names_file_and_key(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(GOOD)
+    assert list(definitions(tmp_path)) == ["tiny"]
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as refused:
+        definitions(tmp_path)
+    assert str(refused.value).startswith(str(path))
+    assert said in str(refused.value)
+
+
+def test_a_name_that_could_not_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "Ti ny.toml").write_text(GOOD)
+    with pytest.raises(ConfigError, match="an image's name is lower-case"):
+        definitions(tmp_path)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="'debian-1' is no known image; known: debian-12, debian"):
+        known_only(["debian-12", "debian-1"], definitions())

@@ -1,0 +1,44 @@
+"""The images that ship, fetched for real and checked: also fills the cache firmware tests use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from netboot import config
+from netboot.media import library
+from netboot.media.definition import definitions
+from netboot.media.fetch import fetch
+from netboot.media.progress import silent
+
+CACHE = Path(os.environ.get("NETBOOT_CACHE", Path(__file__).parent.parent / ".cache"))
+MAGIC = {
+    # served name → (offset, bytes) of what it must be
+    "linux": (0x202, b"HdrS"),
+    "initrd.gz": (0, b"\x1f\x8b"),
+    "ipxe.lkrn": (0x202, b"HdrS"),
+    "snponly.efi": (0, b"MZ"),
+    "ipxe.efi": (0, b"MZ"),
+    "arm64/ipxe.efi": (0, b"MZ"),
+    "riscv64/ipxe.efi": (0, b"MZ"),
+    "loong64/ipxe.efi": (0, b"MZ"),
+}
+_SLOW = 600
+"""Seconds for 150 MB over a slow line."""
+
+
+@pytest.mark.mirror
+@pytest.mark.timeout(_SLOW)
+def test_the_signed_archive_gives_every_image_that_ships() -> None:
+    settings = config.Settings(server=config.Server(data_dir=str(CACHE)))
+    known = definitions()
+    fetched = fetch(list(known), settings, silent)
+    assert [image.name for image in fetched] == list(known)
+    for image in fetched:
+        assert set(image.files) == set(known[image.name].files)
+        folder = library.current(settings.images_dir / image.name)
+        assert library.check(folder, library.read_manifest(folder)) == ()
+        for served, file in image.files.items():
+            if served in MAGIC:
+                offset, magic = MAGIC[served]
+                assert file.path.read_bytes()[offset : offset + len(magic)] == magic
