@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.lab import demo, owner
+from netboot.lab import demo, owner, site
 from netboot.lab.program import Program
 
 DEMO = [sys.executable, "-m", "netboot.lab.demo"]
@@ -45,8 +45,6 @@ def test_ctrl_c_in_the_middle_of_a_boot_leaves_nothing_behind(running: Program) 
 
 
 def test_without_root_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for image in demo.IMAGES:
-        (tmp_path / "images" / image / "current").mkdir(parents=True)
     monkeypatch.setenv("NETBOOT_CACHE", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["demo", "--mirror", "http://mirror.example/debian"])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -60,7 +58,7 @@ def test_its_configuration_is_toml_whatever_the_folder_is_called() -> None:
         "server": {"data_dir": 'a "quoted" \\ folder'},
         "http": {"port": 8080},
     }
-    assert tomllib.loads(demo._toml(sections)) == sections
+    assert tomllib.loads(site._toml(sections)) == sections
 
 
 def test_netboot_is_run_without_what_it_would_take_for_settings(
@@ -68,8 +66,8 @@ def test_netboot_is_run_without_what_it_would_take_for_settings(
 ) -> None:
     monkeypatch.setenv("NETBOOT_CACHE", "/cache")
     monkeypatch.setenv("OTHER", "kept")
-    assert "NETBOOT_CACHE" not in demo._environment()
-    assert demo._environment()["OTHER"] == "kept"
+    assert "NETBOOT_CACHE" not in site._environment()
+    assert site._environment()["OTHER"] == "kept"
 
 
 def test_what_the_demo_runs_is_installed_by_packages_txt() -> None:

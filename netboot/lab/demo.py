@@ -67,8 +67,8 @@ class Demo:
             OperationError: a stage did not come; the text has the usual cause and the tails of
                 the machine's serial line and of netboot's output.
         """
-        self._fetch_images()
         with Lan("demo") as lan:
+            self._fetch_images()
             PlainDhcp(lan)
             mirror = Mirror(lan.host("mirror"), self._upstream, MIRROR_PORT)
             self._introduce(lan)
