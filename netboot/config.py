@@ -43,6 +43,13 @@ Url = Annotated[
 Folder = Annotated[
     str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
 ]
+TemplatesFolder = Annotated[
+    str,
+    Meta(
+        pattern=r"^/[^\x00]*\Z",  # the programs and every command must mean the same folder
+        description="an absolute path such as /etc/netboot/templates",
+    ),
+]
 Database = Annotated[
     str,
     Meta(
@@ -60,7 +67,11 @@ Listen = Annotated[
 
 
 class Server(Checked, frozen=True):
-    """Where we listen and keep things."""
+    """Where we listen and keep things.
+
+    ``templates``: folders of the operator's own templates, with profiles in ``profiles/`` of each;
+    the first one that has a name wins, what ships with us comes last.
+    """
 
     interfaces: Annotated[
         str | tuple[InterfaceName, ...],  # a plain str, as Checked says; _checked looks at it
@@ -68,6 +79,10 @@ class Server(Checked, frozen=True):
     ] = ()
     data_dir: Folder = "/var/lib/netboot"
     database: Database | None = None
+    templates: Annotated[
+        tuple[TemplatesFolder, ...],
+        Meta(max_length=16, description='a list of at most 16 folders: ["/etc/netboot/templates"]'),
+    ] = ()
 
 
 class Http(Checked, frozen=True):
@@ -116,6 +131,11 @@ class Settings(Checked, frozen=True):
         """The interfaces to serve; empty means look round and choose."""
         given = self.server.interfaces
         return (given,) if isinstance(given, str) else given
+
+    @property
+    def templates(self) -> tuple[Path, ...]:
+        """Folders of the operator's own templates and profiles, the first one first."""
+        return tuple(map(Path, self.server.templates))
 
     @property
     def data_dir(self) -> Path:
@@ -190,8 +210,8 @@ def _merged(raw: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[s
 
 
 def _typed(key: str, text: str) -> object:
-    if key == "interfaces":
-        return [name.strip() for name in text.split(",") if name.strip()]
+    if separator := _SEPARATORS.get(key):
+        return [item.strip() for item in text.split(separator) if item.strip()]
     return int(text) if key == "port" and _SHORT_NUMBER.fullmatch(text) else text
 
 
@@ -209,6 +229,8 @@ def _check_addresses(settings: Settings, source: str) -> None:
         raise ConfigError(source, "api.listen", problem)
 
 
+_SEPARATORS = {"interfaces": ",", "templates": ":"}
+"""Keys that are lists, and what stands between two items in a variable: a path may hold a comma."""
 _SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
 _NOT_SETTINGS = frozenset({"NETBOOT_CACHE", "NETBOOT_CONFIG", "NETBOOT_CSDL"})
 _VARIABLES = {

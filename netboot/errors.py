@@ -19,6 +19,10 @@ class NotServed(NetbootError):  # noqa: N818 -- an answer, not a failure of ours
     """A name that is not in the catalogue, or is in it and cannot be read."""
 
 
+class AlreadyGiven(NotServed):
+    """A secret that a boot gets once was asked for again."""
+
+
 class NotBootable(NetbootError):  # noqa: N818 -- an answer, not a failure of ours
     """A machine whose script or answer file cannot be made; the text names template and line."""
 

@@ -25,7 +25,7 @@ _LABELS = {
     Kind.REQUEST_4011: "4011 request",
     Kind.ACK_4011: "4011",
 }
-_BAD = frozenset({Kind.FAILED, Kind.STALLED, Kind.LOST})
+_BAD = frozenset({Kind.FAILED, Kind.STALLED, Kind.ALARM, Kind.LOST})
 _NEUTRAL = frozenset({Kind.IGNORED, Kind.PROBE, Kind.NOT_SERVED, Kind.REQUEST_4011})
 
 

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """We could not give what should have been there: a broken template, a file that is away."""
     STALLED = "stalled"
     """The next stage did not come in time; the detail names the usual cause."""
+    ALARM = "alarm"
+    """Somebody asked for a machine's secrets who should not, or a second time."""
     LOST = "lost"
     """Events were dropped because a buffer was full; the detail says how many."""
 

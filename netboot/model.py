@@ -70,23 +70,56 @@ class Client:
         firmware: its dialect.
         arch: option 93 as sent; a number we have no name for stays a plain ``int``.
         uuid: option 97 as a canonical UUID string, or None where it sent none.
+        serial: SMBIOS type 1 serial number; only iPXE says it, when it asks for its script.
+        asset_tag: SMBIOS type 3 asset tag, likewise.
     """
 
     mac: Mac
     firmware: Firmware
     arch: int
     uuid: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A machine somebody registered: any of ``macs`` is it."""
+    """A machine somebody registered: what has any of these identities is it.
+
+    Attributes:
+        profile: what it boots; None where one of its groups says so.
+        uuid: canonical, as ``netboot.matching.parse_uuid`` gives it.
+        serial: SMBIOS serial number, as ``netboot.matching.parse_text`` gives it.
+        asset_tag: SMBIOS asset tag, likewise.
+        loader: catalogue name of its network boot program; None for its architecture's own.
+    """
 
     name: str
-    macs: tuple[Mac, ...]
-    profile: str
+    macs: tuple[Mac, ...] = ()
+    profile: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, str] = field(default_factory=dict)
+    uuid: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
+    loader: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What every node that bears all of ``labels`` is given where it does not say itself.
+
+    Attributes:
+        labels: at least one.
+        profile: for nodes registered without one; None where the group gives none.
+        priority: which of two groups with equally many labels wins: the higher.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    profile: str | None = None
+    vars: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +195,51 @@ class Verdict(Enum):
     """iPXE: hand it this machine's script."""
 
 
+class Shape(StrEnum):
+    """How an OFFER says where to boot from; firmware differs in which one it takes."""
+
+    BINL = "binl"
+    """Option 60 alone: the client asks port 4011 for its boot file."""
+    DISCOVERY_CONTROL = "discovery-control"
+    """The boot file, and option 43 with discovery control 8: use this very file."""
+    BOOTFILE = "bootfile"
+    """The boot file without option 43."""
+    HTTP = "http"
+    """Option 60 ``HTTPClient`` and a URL."""
+    RASPBERRY_PI = "raspberry-pi"
+    """Option 43 with the one menu entry a Raspberry Pi's ROM looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one machine taught us: which of the offers and loaders for its kind to try now.
+
+    Attributes:
+        shape: position among the shapes for its kind; counts on without end.
+        loader: position among the loaders for its kind, likewise.
+        why: what happened to the ones before, "" while the first are tried.
+    """
+
+    shape: int = 0
+    loader: int = 0
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one machine gets, and why, in the order the reasons were found.
 
     Attributes:
         profile: the profile's name; None exactly when the verdict is IGNORE.
-        loader: catalogue name of the network boot program; None unless the verdict is LOADER.
+        loader: catalogue name of the network boot program; None unless the verdict is LOADER,
+            and for a Raspberry Pi, whose ROM knows its own files' names.
+        shape: how to offer it; None exactly when the verdict is IGNORE.
+        lesson: why it is not the first offer for its kind, "" where it is; one of the reasons.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     profile: str | None = None
     loader: str | None = None
+    shape: Shape | None = None
+    lesson: str = ""

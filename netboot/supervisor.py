@@ -1,8 +1,9 @@
 """Keeps the two programs running: starts them, starts them again, ends them together.
 
-A program that ends with exit code 2 was told something wrong (a held port, a bad setting): that
-is for a person, so everything stops with it. Any other end is bad luck: it is started again, at
-once the first time and ever more slowly if it keeps ending.
+A program whose very first run ends with exit code 2 was told something wrong (a held port, a bad
+setting): that is for the person who just started us, so everything stops with it. Any other end
+is bad luck, and machines may be served meanwhile: the program is started again, at once the first
+time and ever more slowly if it keeps ending.
 """
 
 import ctypes
@@ -12,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 EXIT_USAGE = 2
-LONGEST_BACKOFF = 10.0
-"""Seconds between two starts of a program that keeps ending."""
+BACKOFF = (0.1, 0.4, 1.6, 6.4, 10.0)
+"""Seconds until a program that keeps ending is started again; the last one from then on."""
 HEALTHY_AFTER = 30.0
 """A program that ran this long starts again at once when it ends."""
 LOOK_EVERY = 0.1
@@ -36,18 +37,22 @@ class Program:
     Attributes:
         name: what lines about it call it.
         command: argument list.
+        starts: how often it was started.
+        failures: how often it ended since it last ran for ``HEALTHY_AFTER``.
     """
 
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
     started: float = 0.0
     failures: int = 0
-    again_at: float = field(default=0.0)
+    again_at: float = 0.0
 
     def start(self, now: float) -> None:
         """Start it; its output is ours."""
         self.process = subprocess.Popen(self.command)
+        self.starts += 1
         self.started = now
 
     def ended(self, now: float) -> int | None:
@@ -55,13 +60,13 @@ class Program:
         code = None if self.process is None else self.process.poll()
         if code is not None:
             self.process = None
-            self.failures = 0 if now - self.started > HEALTHY_AFTER else self.failures + 1
-            self.again_at = now + min(LONGEST_BACKOFF, 0.1 * 4 ** (self.failures - 1))
+            self.failures = 1 if now - self.started > HEALTHY_AFTER else self.failures + 1
+            self.again_at = now + BACKOFF[min(self.failures, len(BACKOFF)) - 1]
         return code
 
 
 class Supervisor:
-    """Runs programs until SIGTERM or SIGINT, or until one ends with a usage error.
+    """Runs programs until SIGTERM or SIGINT, or until one's first run ends with a usage error.
 
     Args:
         programs: what to run.
@@ -93,10 +98,11 @@ class Supervisor:
             code = program.ended(now)
             if code is None or self._stopping:
                 continue
-            if code == EXIT_USAGE:
+            if code == EXIT_USAGE and program.starts == 1:
                 self._stopping = True
                 return EXIT_USAGE
-            self._say(f"the {program.name} program {_ending(code)}; starting it again")
+            wait = program.again_at - now
+            self._say(f"the {program.name} program {_ending(code)}; again in {wait:.1f} s")
         return 0
 
     def _stop(self) -> None:
@@ -117,14 +123,18 @@ class Supervisor:
 
 def command_for(role: str, arguments: Sequence[str]) -> list[str]:
     """The argument list that starts one program of this very installation."""
-    return [sys.executable, "-m", "netboot", "serve", "--role", role, "--supervised", *arguments]
+    ours = [sys.executable, "-m", "netboot", "serve", "--role", role]
+    return [*ours, "--supervisor", str(os.getpid()), *arguments]
 
 
-def end_with_parent() -> None:
-    """Make the kernel send us SIGTERM when the supervisor is gone, however it went (prctl(2))."""
-    parent = os.getppid()
+def end_with(supervisor: int) -> None:
+    """Make the kernel send us SIGTERM when our parent is gone, however it went (prctl(2)).
+
+    Args:
+        supervisor: the parent's process id; where it is gone already, we end here.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if os.getppid() != supervisor:
         sys.exit(0)
 
 
@@ -139,5 +149,5 @@ def _prctl(operation: int, value: int | bytes) -> None:
 
 def _ending(code: int) -> str:
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was ended by signal {-code} ({signal.strsignal(-code)})"
     return f"ended with exit code {code}"

@@ -17,6 +17,7 @@ from netboot.control import inventory
 from netboot.control.lock import DataLock
 from netboot.errors import ConfigError
 
+UUID = "4c4c4544-004d-3510-8052-b4c04f4a3132"
 M1, M2, M3 = (f"52:54:00:00:00:0{n}" for n in (1, 2, 3))
 
 
@@ -110,12 +111,49 @@ def test_a_node_from_birth_to_end(cli: Cli) -> None:
     code, out, _ = cli("node", "show", "n1")
     assert code == 0
     assert out == (
-        f"name     n1\nprofile  local\nmac      {M2}\nmac      {M3}\n"
-        "label    row=1\nvar      hostname=n1\nvar      k=\n"
+        f"name       n1\nprofile    local\nmac        {M2}\nmac        {M3}\n"
+        "label      row=1\nvar        hostname=n1\nvar        k=\n"
     )
     assert json.loads(cli("node", "show", "n1", "--json")[1])["profile"] == "local"
     assert cli("node", "remove", "n1") == (0, "node n1 removed\n", "")
     assert cli.nodes() == []
+
+
+def test_a_machine_may_be_known_without_an_address(cli: Cli) -> None:
+    known = ("--uuid", UUID.upper(), "--serial", "cz1", "--asset-tag", "row 7")
+    assert cli("node", "add", "n1", *known, "--profile", "local", "--loader", "ipxe.efi") == (
+        0,
+        "node n1 added\n",
+        "",
+    )
+    assert cli("node", "show", "n1")[1] == (
+        f"name       n1\nprofile    local\nuuid       {UUID}\nserial     CZ1\n"
+        "asset tag  ROW 7\nloader     ipxe.efi\n"
+    )
+    code, out, err = cli("node", "set", "n1", "--uuid", "", "--loader", "")
+    assert (code, out) == (0, "node n1 changed\n")
+    assert err == (
+        "warning: node n1 is known by what only iPXE says, and it is never given iPXE "
+        'while dhcp.unknown = "ignore"; add its MAC or UUID\n'
+    )
+    assert cli.nodes() == [
+        {
+            "name": "n1",
+            "macs": [],
+            "profile": "local",
+            "labels": {},
+            "vars": {},
+            "serial": "CZ1",
+            "asset_tag": "ROW 7",
+        }
+    ]
+
+
+def test_what_is_listed_can_be_imported(cli: Cli, tmp_path: Path) -> None:
+    cli("node", "add", "n1", "--mac", M1, "--serial", "a1", "--profile", "local", "--set", "a=b")
+    file = tmp_path / "nodes.yaml"
+    file.write_text(cli("node", "list", "--json")[1])
+    assert cli("node", "import", file) == (0, "0 added, 0 changed, 1 unchanged\n", "")
 
 
 def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
@@ -151,6 +189,10 @@ def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
             ("add", "N2", "--mac", M2, "--profile", "local"),
             'name: = "N2": must be a host name without dots: 1 to 63 lower-case letters, digits',
         ),
+        (("add", "n2", "--mac", M2), "profile: node n2 has no profile, and no group gives its"),
+        (("add", "n2", "--profile", "local"), "macs: node n2 needs a MAC, a UUID, a serial number"),
+        (("add", "n2", "--uuid", "0", "--profile", "local"), 'uuid: = "0": must be a UUID such as'),
+        (("set", "n1", "--profile", ""), "profile: node n1 has no profile, and no group gives its"),
         (("set", "n1", "--set", "hostname"), '--set: = "hostname": must be KEY=VALUE'),
         (("set", "n1"), "nothing to set; `netboot node set --help` says what"),
         (("set", "n1", "--remove-mac", M2), f"remove_macs: {M2} is not one of n1's MACs"),
@@ -205,7 +247,21 @@ class TestImport:
                 "- {name: n3, mac: zz, profile: local}",
                 "[2].mac: is no known key; allowed here: name, macs, profile, labels, vars",
             ),
-            ("- {name: n3, macs: [52:54:00:00:00:09]}", "[2].profile: is missing; must be a"),
+            (
+                "- {name: n3, macs: [52:54:00:00:00:09]}",
+                "[2].profile: node n3 has no profile, and no group gives its labels one",
+            ),
+            (
+                (
+                    f"- {{name: n3, uuid: {UUID}, profile: local}}"
+                    f"\n- {{name: n4, uuid: {UUID}, profile: local}}"
+                ),
+                f"[3].uuid: UUID {UUID} belongs to node n3; node n4 cannot claim it too",
+            ),
+            (
+                "- {name: n3, serial: a1, profile: local}",
+                "[2].serial: serial number A1 belongs to node n0; node n3 cannot claim it too",
+            ),
             (
                 f"- {{name: n3, macs: [{M3}], profile: local}}",
                 f"[2].macs[0]: {M3} belongs to node n2; node n3 cannot claim it too",
@@ -225,7 +281,8 @@ class TestImport:
     def test_one_mistake_and_nothing_changes(
         self, cli: Cli, tmp_path: Path, addition: str, problem: str
     ) -> None:
-        cli("node", "add", "n0", "--mac", "52:54:00:00:00:0a", "--profile", "local")
+        known = ("--mac", "52:54:00:00:00:0a", "--serial", "A1", "--profile", "local")
+        cli("node", "add", "n0", *known)
         before = cli.nodes()
         file = tmp_path / "nodes.yaml"
         file.write_text(GOOD_FILE + addition)

@@ -30,6 +30,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         interfaces = ["eth0", "br0.7"]
         data_dir   = "/srv/boot"
         database   = "sqlite:////srv/db/boot.db"
+        templates  = ["/srv/own", "/srv/shared"]
         [http]
         port = 80
         advertise = "192.0.2.1"
@@ -46,6 +47,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert settings.interfaces == ("eth0", "br0.7")
     assert settings.database == "sqlite:////srv/db/boot.db"
     assert settings.run_dir == Path("/srv/boot/run")
+    assert settings.templates == (Path("/srv/own"), Path("/srv/shared"))
     assert (settings.http.port, settings.http.advertise) == (80, "192.0.2.1")
     assert (settings.dhcp.unknown, settings.api.listen) == ("menu", "[::1]:9000")
 
@@ -86,6 +88,12 @@ MISTAKES = {
     '[server]\ninterfaces = ["eth0", ""]': f'server.interfaces[1]: = "": {INTERFACE}',
     '[server]\ninterfaces = "a-very-long-name"': (
         f'server.interfaces: = "a-very-long-name": {INTERFACE}'
+    ),
+    '[server]\ntemplates = ["/a", "b"]': (
+        'server.templates[1]: = "b": must be an absolute path such as /etc/netboot/templates'
+    ),
+    '[server]\ntemplates = "/a"': (
+        'server.templates: = "/a": must be a list of at most 16 folders: ["/etc/netboot/templates"]'
     ),
     "[server]\ninterfaces = 3": (
         "server.interfaces: = 3: must be an interface name or a list of them "
@@ -157,10 +165,15 @@ def test_an_endless_file_is_not_read_to_its_end() -> None:
 
 class TestEnvironment:
     def test_a_variable_wins_over_the_file(self, tmp_path: Path) -> None:
-        environ = {"NETBOOT_HTTP_PORT": "81", "NETBOOT_SERVER_INTERFACES": "eth0, eth1"}
+        environ = {
+            "NETBOOT_HTTP_PORT": "81",
+            "NETBOOT_SERVER_INTERFACES": "eth0, eth1",
+            "NETBOOT_SERVER_TEMPLATES": "/a:/b, c",
+        }
         settings = load_text(tmp_path, "[http]\nport = 80\n[tftp]\nport = 70", environ)
         assert (settings.http.port, settings.tftp.port) == (81, 70)
         assert settings.interfaces == ("eth0", "eth1")
+        assert settings.templates == (Path("/a"), Path("/b, c"))
 
     def test_netboot_config_names_the_file(self, tmp_path: Path) -> None:
         file = tmp_path / "other.toml"
@@ -193,7 +206,17 @@ class TestEnvironment:
 
 
 SECTIONS = ["server", "http", "dhcp", "tftp", "api", "debian", "htpp"]
-KEYS = ["interfaces", "data_dir", "database", "port", "advertise", "unknown", "listen", "mirror"]
+KEYS = [
+    "interfaces",
+    "data_dir",
+    "database",
+    "templates",
+    "port",
+    "advertise",
+    "unknown",
+    "listen",
+    "mirror",
+]
 
 
 @given(st.binary(max_size=60))

@@ -180,13 +180,35 @@ class TestApi:
         assert client.delete("/api/v1/nodes/n1").status_code == 204
         assert client.get("/api/v1/nodes/n1").status_code == 404
 
+    def test_a_group_from_birth_to_end(self, client: httpx.Client) -> None:
+        made = client.patch("/api/v1/groups/web", json={"labels": {"a": "b"}, "vars": {"k": "v"}})
+        assert made.json() == {
+            "name": "web",
+            "labels": {"a": "b"},
+            "profile": None,
+            "vars": {"k": "v"},
+            "priority": 0,
+        }
+        changed = client.patch("/api/v1/groups/web", json={"profile": "local"})
+        assert changed.json() == made.json() | {"profile": "local"}
+        assert client.get("/api/v1/groups").json() == {"groups": [changed.json()]}
+        assert client.get("/api/v1/groups/web").json() == changed.json()
+        assert client.delete("/api/v1/groups/web").status_code == 204
+        assert client.get("/api/v1/groups").json() == {"groups": []}
+
     @pytest.mark.parametrize(
         ("method", "path", "body", "status", "key", "detail"),
         [
             ("POST", "nodes", b"{", 422, "", "is not JSON: Input data was truncated"),
             ("POST", "nodes", b"[" * 100_000, 422, "", "is not JSON: "),
             ("POST", "nodes", b"{}", 422, "name", "is missing; must be a host name"),
-            ("POST", "nodes", b'{"name":"N"}', 422, "macs", "is missing"),
+            ("POST", "nodes", b'{"name":"n1"}', 422, "macs", "node n1 needs a MAC, a UUID"),
+            ("POST", "nodes", b'{"name":"n1","serial":"A1"}', 422, "profile", "node n1 has no pro"),
+            ("PATCH", "groups/g1", b"{}", 422, "labels", "group g1 needs a label"),
+            ("PATCH", "groups/G/1", b"{}", 422, "name", '= "G/1": must be a host name'),
+            ("PATCH", "groups/g1", b'{"priority":0.5}', 422, "priority", "= 0.5: must be an int"),
+            ("GET", "groups/g9", b"", 404, "", 'no group is called "g9"'),
+            ("DELETE", "groups/g9", b"", 404, "", 'no group is called "g9"'),
             ("PATCH", "nodes/n9", b'{"profile":"x"}', 422, "profile", '= "x": must be a known'),
             ("PATCH", "nodes/n9", b"{}", 404, "", 'no node is called "n9"'),
             ("DELETE", "nodes/n9", b"", 404, "", 'no node is called "n9"'),

@@ -10,6 +10,7 @@ import pytest
 from netboot.answer import proxydhcp
 from netboot.answer.splice import splice
 from netboot.boot.compose import compose, templates
+from netboot.matching import Match
 from netboot.model import Firmware, Node, Profile, Server, Verdict
 from netboot.policy import Rules, decide
 from netboot.wire import dhcp4, iana, pxe, tftp
@@ -60,16 +61,18 @@ def test_the_answer_spliced_is_the_answer_scapy_builds(path: Path) -> None:
     message = dhcp4.parse(path.read_bytes())
     client = pxe.identify(message)
     assert client is not None
-    decision = decide(client, Node("n1", (client.mac,), "debian-12"), RULES)
+    decision = decide(client, Match(Node("n1", (client.mac,), "debian-12"), "why"), RULES)
     assert decision.verdict is not Verdict.IGNORE
     if "request-67" in path.stem:
         assert message.type == iana.REQUEST  # to the DHCP server; not ours to answer
-        assert proxydhcp.offer(message, client, decision, SERVER) is None
+        assert proxydhcp.offer(message, decision, SERVER) is None
         return
-    answer = proxydhcp.acknowledge if "4011" in path.stem else proxydhcp.offer
-    reply = answer(message, client, decision, SERVER)
+    if "4011" in path.stem:
+        reply = proxydhcp.acknowledge(message, client, decision, SERVER)
+    else:
+        reply = proxydhcp.offer(message, decision, SERVER)
     assert reply is not None
-    spliced = splice(templates(SERVER.address)[reply.shape], reply)
+    spliced = splice(templates(SERVER.address)[reply.form], reply)
     assert spliced == compose(reply, SERVER.address)
     parsed = dhcp4.parse(spliced)
     assert (parsed.xid, parsed.chaddr) == (message.xid, message.chaddr)

@@ -143,7 +143,7 @@ class TestSnapshots:
         rig.kept.write_bytes(damage)
         rig.link.start()
         assert rig.snapshots == []
-        assert f"{rig.kept}: is no snapshot, so it is ignored" in caplog.text
+        assert f"{rig.kept}: means nothing, so it is ignored" in caplog.text
 
     def test_a_disk_that_cannot_keep_it_is_reported(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
@@ -153,7 +153,7 @@ class TestSnapshots:
         rig.accept().say(Ack(0), feed(ONE))
         rig.reactor.run_threads()
         assert rig.snapshots == [ONE]
-        assert "the snapshot cannot be kept: Is a directory" in caplog.text
+        assert "snapshot.json: cannot be kept: Is a directory" in caplog.text
 
     def test_one_we_cannot_read_leaves_the_last_in_place(
         self, rig: Rig, caplog: pytest.LogCaptureFixture

@@ -1,12 +1,28 @@
 """The decision and its reasons, case by case."""
 
+from dataclasses import replace
+
 import pytest
 
-from netboot.model import Arch, Client, Decision, Firmware, Mac, Node, Profile, Verdict
-from netboot.policy import Rules, arch_name, decide
+from netboot.clients import KINDS, kind_of, usual_firmware
+from netboot.matching import Match
+from netboot.model import (
+    Arch,
+    Client,
+    Decision,
+    Firmware,
+    Learned,
+    Mac,
+    Node,
+    Profile,
+    Shape,
+    Verdict,
+)
+from netboot.policy import Rules, decide
 
 MAC = Mac("52:54:00:00:00:01")
 N1 = Node("n1", (MAC,), "debian-12")
+M1 = Match(N1, f"{MAC} belongs to node n1, whose profile is debian-12")
 PROFILES = {
     name: Profile(name, script=f"ipxe/{name}.ipxe") for name in ("debian-12", "local", "menu")
 }
@@ -14,48 +30,73 @@ UEFI = Client(MAC, Firmware.UEFI, Arch.X64)
 
 
 def test_a_registered_uefi_machine_gets_its_loader_and_is_told_why() -> None:
-    assert decide(UEFI, N1, Rules(PROFILES)) == Decision(
+    assert decide(UEFI, M1, Rules(PROFILES)) == Decision(
         Verdict.LOADER,
         (
             "52:54:00:00:00:01 belongs to node n1, whose profile is debian-12",
-            "it says architecture 0x07 (UEFI x64), so its loader is snponly.efi",
+            "it is UEFI x64, whose loader is snponly.efi",
         ),
         profile="debian-12",
         loader="snponly.efi",
+        shape=Shape.BINL,
     )
 
 
 def test_ipxe_gets_its_script_whatever_its_architecture() -> None:
-    decision = decide(Client(MAC, Firmware.IPXE, 0x1234), N1, Rules(PROFILES))
-    assert (decision.verdict, decision.profile, decision.loader) == (
+    decision = decide(Client(MAC, Firmware.IPXE, 0x1234), M1, Rules(PROFILES))
+    assert (decision.verdict, decision.profile, decision.loader, decision.shape) == (
         Verdict.SCRIPT,
         "debian-12",
         None,
+        Shape.BOOTFILE,
     )
 
 
 @pytest.mark.parametrize(
-    ("arch", "loader"),
+    ("firmware", "arch", "loader", "shape"),
     [
-        (0x00, "undionly.kpxe"),
-        (0x06, "ia32/snponly.efi"),
-        (0x07, "snponly.efi"),
-        (0x09, "snponly.efi"),
-        (0x0B, "arm64/snponly.efi"),
-        (0x1B, "riscv64/snponly.efi"),
-        (0x27, "loong64/snponly.efi"),
+        (Firmware.BIOS, 0x00, "undionly.kpxe", Shape.DISCOVERY_CONTROL),
+        (Firmware.UEFI, 0x07, "snponly.efi", Shape.BINL),
+        (Firmware.UEFI, 0x09, "snponly.efi", Shape.BINL),
+        (Firmware.UEFI, 0x0B, "arm64/ipxe.efi", Shape.BINL),
+        (Firmware.UEFI, 0x1B, "riscv64/ipxe.efi", Shape.BINL),
+        (Firmware.UEFI, 0x27, "loong64/ipxe.efi", Shape.BINL),
+        (Firmware.HTTP, 0x10, "snponly.efi", Shape.HTTP),
+        (Firmware.HTTP, 0x13, "arm64/ipxe.efi", Shape.HTTP),
+        (Firmware.RPI, 0x00, None, Shape.RASPBERRY_PI),
     ],
 )
-def test_every_architecture_has_its_loader(arch: int, loader: str) -> None:
-    firmware = Firmware.UEFI if arch else Firmware.BIOS
-    assert decide(Client(MAC, firmware, arch), N1, Rules(PROFILES)).loader == loader
+def test_every_kind_has_its_loader_and_its_offer(
+    firmware: Firmware, arch: int, loader: str | None, shape: Shape
+) -> None:
+    decision = decide(Client(MAC, firmware, arch), M1, Rules(PROFILES))
+    assert (decision.verdict, decision.loader, decision.shape) == (Verdict.LOADER, loader, shape)
 
 
-@pytest.mark.parametrize("arch", [0x0A, 0x19, 0x1234])
-def test_an_architecture_without_a_loader_is_ignored_with_its_number(arch: int) -> None:
-    decision = decide(Client(MAC, Firmware.UEFI, arch), N1, Rules(PROFILES))
+@pytest.mark.parametrize("arch", [0x06, 0x0A, 0x19, 0x1234])
+def test_an_architecture_without_a_loader_is_ignored_and_named(arch: int) -> None:
+    decision = decide(Client(MAC, Firmware.UEFI, arch), M1, Rules(PROFILES))
     assert decision.verdict is Verdict.IGNORE
-    assert f"{arch:#04x}" in decision.reasons[-1]
+    assert decision.reasons[-1].endswith(": no loader is known for that")
+
+
+def test_a_node_may_name_its_loader() -> None:
+    node = replace(N1, loader="ipxe.efi")
+    decision = decide(UEFI, Match(node, "why"), Rules(PROFILES), Learned(loader=1))
+    assert decision.loader == "ipxe.efi"
+    assert decision.reasons[-1] == "its node names ipxe.efi"
+
+
+def test_what_a_machine_taught_us_picks_offer_and_loader_and_is_said() -> None:
+    decision = decide(UEFI, M1, Rules(PROFILES), Learned(shape=1, loader=1, why="it asked again"))
+    assert (decision.shape, decision.loader) == (Shape.DISCOVERY_CONTROL, "ipxe.efi")
+    assert decision.lesson == "it asked again"
+    assert decision.lesson in decision.reasons
+
+
+def test_lessons_go_round() -> None:
+    decision = decide(UEFI, M1, Rules(PROFILES), Learned(shape=3, loader=2, why="again"))
+    assert (decision.shape, decision.loader) == (Shape.BINL, "snponly.efi")
 
 
 def test_a_stranger_is_ignored_by_default() -> None:
@@ -71,7 +112,9 @@ def test_a_stranger_gets_what_the_site_says(unknown: str) -> None:
 
 
 def test_an_unknown_profile_is_named_with_those_that_exist() -> None:
-    decision = decide(UEFI, Node("n2", (MAC,), "debain"), Rules(PROFILES))
+    decision = decide(
+        UEFI, Match(Node("n2", (MAC,), "debain"), "n2, whose profile is debain"), Rules(PROFILES)
+    )
     assert decision.verdict is Verdict.IGNORE
     assert "debain" in decision.reasons[-1]
     assert "debian-12, local, menu" in decision.reasons[-1]
@@ -79,9 +122,10 @@ def test_an_unknown_profile_is_named_with_those_that_exist() -> None:
 
 
 @pytest.mark.parametrize("arch", list(Arch))
-def test_every_named_architecture_reads_well(arch: Arch) -> None:
-    assert arch_name(arch) not in ("unnamed", "unknown to RFC 4578")
+def test_every_architecture_of_the_registry_has_its_row(arch: Arch) -> None:
+    assert set(KINDS) == set(Arch)
+    assert kind_of(Client(MAC, usual_firmware(arch), arch)) is KINDS[arch]
 
 
-def test_an_unnamed_architecture_is_said_to_be_so() -> None:
-    assert arch_name(0x7777) == "unknown to RFC 4578"
+def test_an_architecture_nobody_listed_is_named_by_its_number() -> None:
+    assert "0x7777" in kind_of(Client(MAC, Firmware.UEFI, 0x7777)).name

@@ -4,9 +4,11 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -16,8 +18,10 @@ from netboot.errors import ConfigError, OperationError
 from netboot.model import Mac, Node
 from netboot.store.database import MIGRATIONS, engine_for
 from netboot.store.schema import HEAD, REVISIONS, metadata
-from netboot.store.shapes import Conflict, Imported, NodeChange, UnknownNode
+from netboot.store.shapes import Conflict, Imported, NodeChange, Unknown
 from netboot.store.store import Store
+
+UUID = "4c4c4544-004d-3510-8052-b4c04f4a3132"
 
 
 def mac(number: int) -> Mac:
@@ -57,6 +61,31 @@ class TestNodes:
             store.update("n2", NodeChange(add_macs=(mac(1),)))
         assert store.get("n2").macs == (mac(2),)
 
+    @pytest.mark.parametrize(
+        ("kind", "value", "said"),
+        [
+            ("uuid", UUID, f"UUID {UUID}"),
+            ("serial", "A1", "serial number A1"),
+            ("asset_tag", "A1", "asset tag A1"),
+        ],
+    )
+    def test_an_identity_has_one_owner_and_both_are_named(
+        self, store: Store, kind: str, value: str, said: str
+    ) -> None:
+        mine = replace(made("n1", 1), **{kind: value})
+        store.add(mine)
+        assert store.get("n1") == mine
+        line = f"{said} belongs to node n1; node n2 cannot claim it too"
+        with pytest.raises(Conflict, match=line):
+            store.add(replace(made("n2", 2), **{kind: value}))
+        store.add(made("n2", 2))
+        with pytest.raises(Conflict, match=line):
+            store.update("n2", NodeChange(**{kind: value}))
+        with pytest.raises(Conflict, match=rf"^F: \[0\]\.{kind}: {line}$"):
+            store.import_nodes([replace(made("n2", 2), **{kind: value})], "F")
+        store.update("n1", NodeChange(**{kind: ""}))
+        store.update("n2", NodeChange(**{kind: value}))
+
     def test_a_name_has_one_owner(self, store: Store) -> None:
         store.add(made("n1", 1))
         with pytest.raises(Conflict, match="node n1 is there already"):
@@ -71,7 +100,7 @@ class TestNodes:
     def test_who_is_not_there_is_said(self, store: Store) -> None:
         for call in (store.get, store.remove, lambda name: store.update(name, NodeChange())):
             for name in ("n9", "", "n" * 9999, "a/b", "\udc80", "\0", "N1"):
-                with pytest.raises(UnknownNode, match="no node is called"):
+                with pytest.raises(Unknown, match="no node is called"):
                     call(name)
 
     def test_an_update_changes_what_it_names(self, store: Store) -> None:
@@ -97,10 +126,11 @@ class TestImport:
             store.import_nodes([made("n2", 2), made("n3", 3), made("n4", 4, 1)], "F")
         assert store.snapshot() == before
 
-    def test_macs_may_move_between_the_nodes_of_a_file(self, store: Store) -> None:
-        store.import_nodes([made("n1", 1), made("n2", 2)])
-        store.import_nodes([made("n1", 2), made("n2", 1)])
-        assert [node.macs for node in store.list()] == [(mac(2),), (mac(1),)]
+    def test_identities_may_move_between_the_nodes_of_a_file(self, store: Store) -> None:
+        store.import_nodes([replace(made(f"n{n}", n), serial=f"S{n}") for n in (1, 2)])
+        moved = [replace(made(f"n{n}", 3 - n), serial=f"S{3 - n}") for n in (1, 2)]
+        assert store.import_nodes(moved).changed == ("n1", "n2")
+        assert store.list() == moved
 
     def test_ten_thousand_nodes(self, store: Store) -> None:
         store.import_nodes([made(f"n{n}", n) for n in range(10_000)])
@@ -192,6 +222,35 @@ class TestDatabase:
         scripts = ScriptDirectory.from_config(config)
         assert scripts.get_current_head() == HEAD
         assert {script.revision for script in scripts.walk_revisions()} == set(REVISIONS)
+
+    def test_a_database_of_the_first_schema_is_brought_up(self, path: Path) -> None:
+        engine = engine_for(path, "FULL")
+        path.parent.mkdir()
+        with engine.execution_options(writes=True).begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            for statement in (
+                """INSERT INTO node (name, profile, vars) VALUES ('n1', 'local', '{"k": "v"}')""",
+                "INSERT INTO mac (mac, node, position) VALUES ('52:54:00:00:00:01', 'n1', 0)",
+                "INSERT INTO label (node, key, value) VALUES ('n1', 'rack', 'a')",
+                (
+                    "INSERT INTO event (time, kind, node, detail, data)"
+                    " VALUES (1, 'offer', 'n1', '', '{}')"
+                ),
+                "UPDATE meta SET value = 7 WHERE name = 'version'",
+            ):
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+        with Store(f"sqlite:///{path}") as store:
+            assert store.list() == [Node("n1", (mac(1),), "local", {"rack": "a"}, {"k": "v"})]
+            assert [record.event.node for record in store.timeline("n1")] == ["n1"]
+            assert store.version() == 7
+            store.remove("n1")
+            store.add(made("n2", 1))
+            with store._sure.connect() as connection:
+                assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
     def test_a_newer_database_is_refused_and_left_alone(self, path: Path) -> None:
         Store(f"sqlite:///{path}").close()

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from netboot.errors import ConfigError
 from netboot.model import Node
-from netboot.resources import TEMPLATES
-from netboot.store.shapes import change_of, changed, known_profiles, node_of, nodes_of
+from netboot.store.shapes import change_of, changed, node_of, nodes_of
 
 PROFILES = {"debian-12", "local"}
 M1, M2, M3 = (f"52:54:00:00:00:0{n}" for n in (1, 2, 3))
+UUID = "4c4c4544-004d-3510-8052-b4c04f4a3132"
 GOOD: dict[str, Any] = {"name": "n1", "macs": [M1], "profile": "debian-12"}
 
 
@@ -23,12 +23,22 @@ def test_a_node_is_checked_and_its_macs_are_written_one_way() -> None:
     )
 
 
+def test_a_node_may_be_known_by_anything_and_have_no_profile() -> None:
+    raw = {"name": "n1", "uuid": UUID.upper(), "serial": " cz123 ", "asset_tag": "rack 7/3"}
+    assert node_of(raw, "F", PROFILES) == Node(
+        "n1", uuid=UUID, serial="CZ123", asset_tag="RACK 7/3", profile=None
+    )
+
+
 HOST = "must be a host name without dots: 1 to 63 lower-case letters, digits and inner -"
 MAC = "must be a MAC address such as 52:54:00:12:34:56"
 VAR = "must be a variable's name: a letter or _, then letters, digits and _, at most 63"
 LINE = "must be one line of at most 4096 printable characters"
 MISTAKES: dict[str, tuple[Any, str]] = {
-    "no node": (3, "[3]: = 3: must be a table with the keys name, macs, profile, labels, vars"),
+    "no node": (
+        3,
+        "[3]: = 3: must be a table with the keys name, macs, profile, labels, vars, uuid",
+    ),
     "unknown key": (GOOD | {"mac": M1}, "[3].mac: is no known key; allowed here: name, macs,"),
     "no name": ({"macs": [M1], "profile": "local"}, f"[3].name: is missing; {HOST}"),
     "capital": (GOOD | {"name": "N1"}, f'[3].name: = "N1": {HOST}'),
@@ -40,9 +50,28 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         GOOD | {"name": "525400000001"},
         '[3].name: = "525400000001": must not be a MAC address',
     ),
-    "no MAC": (
+    "no identity": (
         GOOD | {"macs": []},
-        "[3].macs: = a list of 0: must be a list of 1 to 64 MAC addresses such as",
+        "[3].macs: node n1 needs a MAC, a UUID, a serial number or an asset tag",
+    ),
+    "too many MACs": (
+        GOOD | {"macs": [f"52:54:00:00:00:{n:02x}" for n in range(65)]},
+        "[3].macs: = a list of 65: must be a list of at most 64 MAC addresses such as",
+    ),
+    "bad UUID": (GOOD | {"uuid": "x"}, '[3].uuid: = "x": must be a UUID such as'),
+    "nobody's UUID": (
+        GOOD | {"uuid": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"},
+        '[3].uuid: = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": is what firmware says that',
+    ),
+    "everybody's serial": (
+        GOOD | {"serial": "To be filled by O.E.M."},
+        '[3].serial: = "To be filled by O.E.M.": is what vendors leave where nothing was filled in',
+    ),
+    "no serial": (GOOD | {"serial": ""}, '[3].serial: = "": must be 1 to 64 printable ASCII'),
+    "asset tag": (GOOD | {"asset_tag": "é"}, '[3].asset_tag: = "é": must be 1 to 64 printable'),
+    "loader": (
+        GOOD | {"loader": "../x.efi"},
+        '[3].loader: = "../x.efi": must be a loader\'s name such as ipxe.efi or arm64/ipxe.efi',
     ),
     "bad MAC": (GOOD | {"macs": [M1, "x"]}, f'[3].macs[1]: = "x": {MAC}'),
     "mixed MAC": (GOOD | {"macs": ["52:54-00:00:00:01"]}, "[3].macs[0]: = "),
@@ -91,6 +120,25 @@ class TestWholeFile:
         with pytest.raises(ConfigError, match=line):
             nodes_of([GOOD, GOOD | {"name": "n2", "macs": [M2, M1]}], "F", PROFILES)
 
+    @pytest.mark.parametrize(
+        ("key", "first", "second", "said"),
+        [
+            ("uuid", UUID, UUID.upper(), f"UUID {UUID}"),
+            ("serial", "AB1", "ab1 ", "serial number AB1"),
+            ("asset_tag", "a 7", "A 7", "asset tag A 7"),
+        ],
+    )
+    def test_an_identity_twice_names_both_nodes(
+        self, key: str, first: str, second: str, said: str
+    ) -> None:
+        line = rf"^F: \[1\]\.{key}: {said} belongs to node n1; node n2 cannot claim it too$"
+        with pytest.raises(ConfigError, match=line):
+            nodes_of(
+                [GOOD | {key: first}, GOOD | {"name": "n2", "macs": [M2], key: second}],
+                "F",
+                PROFILES,
+            )
+
     @given(st.recursive(st.none() | st.text(max_size=5), lambda i: st.lists(i, max_size=3)))
     def test_no_data_raises_anything_but_config_error(self, raw: object) -> None:
         if not raw and isinstance(raw, list):
@@ -116,6 +164,18 @@ class TestChange:
         assert self.after({"add_macs": [M3, M1]}).macs == (M1, M2, M3)
         assert self.after({"remove_macs": [M1]}).macs == (M2,)
 
+    def test_an_identity_is_set_or_taken_out(self) -> None:
+        after = self.after({"uuid": UUID.upper(), "serial": " abc-1 ", "remove_macs": [M1, M2]})
+        assert (after.macs, after.uuid, after.serial) == ((), UUID, "ABC-1")
+        later = changed(after, change_of({"uuid": ""}, "F", PROFILES), "F")
+        assert (later.uuid, later.serial) == (None, "ABC-1")
+
+    def test_a_profile_and_a_loader_are_set_or_taken_out(self) -> None:
+        assert self.after({"profile": "local"}).profile == "local"
+        assert self.after({"profile": ""}).profile is None
+        assert self.after({"loader": "arm64/ipxe.efi"}).loader == "arm64/ipxe.efi"
+        assert self.after({"loader": ""}).loader is None
+
     def test_a_key_is_set_or_taken_out(self) -> None:
         assert self.after({"labels": {"rack": None, "row": "1"}}).labels == {"row": "1"}
         assert self.after({"vars": {"k": "w", "gone": None}}).vars == {"k": "w"}
@@ -124,7 +184,9 @@ class TestChange:
         ("raw", "line"),
         [
             ({"remove_macs": [M3]}, f"remove_macs: {M3} is not one of n1's MACs"),
-            ({"remove_macs": [M1, M2]}, "macs: node n1 would have 0 MACs; 1 to 64 are allowed"),
+            ({"remove_macs": [M1, M2]}, "macs: node n1 needs a MAC, a UUID, a serial number or an"),
+            ({"uuid": "0"}, 'uuid: = "0": must be a UUID such as'),
+            ({"serial": "None"}, 'serial: = "None": is what vendors leave where nothing was'),
             ({"add_macs": ["x"]}, f'add_macs[0]: = "x": {MAC}'),
             ({"profile": "x"}, 'profile: = "x": must be a known profile: debian-12, local'),
             ({"name": "n2"}, "name: is no known key; allowed here: macs, add_macs"),
@@ -135,8 +197,3 @@ class TestChange:
         with pytest.raises(ConfigError) as caught:
             self.after(raw)
         assert str(caught.value).startswith(f"F: {line}")
-
-
-def test_profiles_are_the_files_that_ship() -> None:
-    assert {path.stem for path in (TEMPLATES / "profiles").iterdir()} == known_profiles()
-    assert "debian-12" in known_profiles()

@@ -7,7 +7,7 @@ import pytest
 
 from netboot.events import Event, Kind
 from netboot.model import Mac, Node
-from netboot.store.shapes import UnknownNode
+from netboot.store.shapes import Unknown
 from netboot.store.store import Store
 from netboot.store.timeline import MAX_ORIGINS, Retention
 
@@ -47,7 +47,7 @@ def test_a_name_stands_for_its_events_and_its_macs(store: Store) -> None:
 
 def test_nobody_has_no_timeline(store: Store) -> None:
     assert details(store, M1) == []
-    with pytest.raises(UnknownNode, match='no node is called "n9"'):
+    with pytest.raises(Unknown, match='no node is called "n9"'):
         store.timeline("n9")
 
 

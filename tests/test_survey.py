@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,9 +25,11 @@ from netboot.survey import (
     Port,
     Role,
     Survey,
+    echo,
     four_lines,
     holder,
     network,
+    routes,
     sockets,
 )
 from netboot.survey import dhcp as survey_dhcp
@@ -60,6 +63,7 @@ def existing(monkeypatch: pytest.MonkeyPatch) -> None:
         Interface("br-0123456789ab", "172.18.0.1", 16, "02:42:00:00:00:01", 1500, skipped="Docker"),
         Interface("eth1", "", 0, "52:54:00:00:00:02", 1500),
         Interface("eth2", "192.0.2.3", 24, "52:54:00:00:00:03", 1500, up=False),
+        Interface("eth3", "192.0.2.4", 24, "52:54:00:00:00:04", 1500, carrier=False),
         Interface("lo", "127.0.0.1", 8, "", 65536, never="is no Ethernet interface"),
     )
     monkeypatch.setattr(network, "all_interfaces", lambda: found)
@@ -87,6 +91,7 @@ def test_a_container_bridge_is_served_when_it_is_named() -> None:
         ("eth9", '= "eth9": no such interface'),
         ("eth1", '= "eth1": has no IPv4 address'),
         ("eth2", '= "eth2": is down (ip link set eth2 up)'),
+        ("eth3", '= "eth3": has no carrier (no cable, or its other end is off)'),
         ("lo", '= "lo": is no Ethernet interface'),
     ],
 )
@@ -133,6 +138,68 @@ def test_loopback_is_seen_here_and_never_served() -> None:
     (lo,) = (one for one in survey.all_interfaces() if one.name == "lo")
     assert (lo.address, lo.prefix) == ("127.0.0.1", 8)
     assert lo.never
+
+
+# --- ways
+
+TABLE = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	01004D0A	0003	0	0	100	00000000	0	0	0
+eth1	00000000	0101A8C0	0003	0	0	50	00000000	0	0	0
+eth0	00004D0A	00000000	0001	0	0	0	00FFFFFF	0	0	0
+eth9	00000009	00000000	0000	0	0	0	000000FF	0	0	0
+"""
+ARP = """\
+IP address       HW type     Flags       HW address            Mask     Device
+10.77.0.1        0x1         0x2         22:8b:d3:35:a2:af     *        eth0
+10.77.0.9        0x1         0x0         00:00:00:00:00:00     *        eth0
+10.78.0.1        0x1         0x2         22:8b:d3:35:a2:b0     *        eth1
+"""
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the table is as such a machine prints it")
+def test_the_most_specific_route_that_is_up_wins_then_the_lower_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "route").write_text(TABLE)
+    monkeypatch.setattr(routes, "_ROUTES", tmp_path / "route")
+    table = survey.route_table()
+    assert survey.device_to("10.77.0.7", table) == "eth0"
+    assert survey.device_to("192.0.2.1", table) == "eth1"
+    assert survey.device_to("192.0.2.1", table[:1]) == ""
+    assert [route.gateway for route in table] == ["", "192.168.1.1", "10.77.0.1"]
+
+
+def test_neighbours_are_those_who_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "arp").write_text(ARP)
+    monkeypatch.setattr(routes, "_NEIGHBOURS", tmp_path / "arp")
+    assert survey.neighbours("eth0") == ("10.77.0.1",)
+
+
+def test_the_kernel_says_how_it_would_reach_a_peer() -> None:
+    way = survey.path_to("127.0.0.2")
+    assert way is not None
+    assert way.source == "127.0.0.1"
+    assert way.mtu > 1500
+
+
+def test_what_drives_nothing_says_nothing() -> None:
+    assert survey.driver("nope9") == ""
+
+
+@given(st.binary(max_size=100))
+def test_no_packet_breaks_the_echo(noise: bytes) -> None:
+    assert echo._reply(b"E" + noise, 0x1234) in {None, *range(1 << 16)}
+
+
+@pytest.mark.parametrize(("identity", "number", "size"), [(0xFFFF, 0xFFFF, 1500), (1, 0, 64)])
+def test_an_echo_s_checksum_is_right(identity: int, number: int, size: int) -> None:
+    request = echo._request(identity, number, size)
+    assert len(request) == size - 20
+    assert udp4._checksum(request) == 0
+    reply = b"\x45" + bytes(19) + b"\0" + request[1:]
+    assert echo._reply(reply, identity) == number
+    assert echo._reply(reply, identity ^ 1) is None
 
 
 # --- ports
@@ -258,6 +325,26 @@ def test_what_a_server_is(message: Message, role: Role, bootfile: str) -> None:
 def test_what_a_server_offers_wins_over_what_it_acknowledges() -> None:
     both = [(each, "192.0.2.1", "m") for each in (answer(iana.ACK), answer(options=PXE))]
     assert [server.role for server in told_apart(both)] == [Role.PXE]
+
+
+@pytest.mark.parametrize(
+    ("options", "yiaddr", "network"),
+    [
+        ({1: b"\xff\xff\xff\0"}, "192.0.2.50", "192.0.2.0/24"),
+        ({1: b"\xff\xff\xff\0", 3: b"\xc6\x33\x64\x01"}, "0.0.0.0", "198.51.100.0/24"),  # noqa: S104 -- a value
+        ({1: b"\xff\xff\xff\0"}, "0.0.0.0", ""),  # noqa: S104 -- likewise
+        ({1: b"\xff\0\xff\0"}, "192.0.2.50", ""),
+        ({1: b"\xff"}, "192.0.2.50", ""),
+        ({}, "192.0.2.50", ""),
+    ],
+)
+def test_the_network_a_server_puts_machines_into(
+    options: dict[int, bytes], yiaddr: str, network: str
+) -> None:
+    message = answer(options=options, yiaddr=yiaddr)
+    (server,) = told_apart([(message, "192.0.2.1", "m")])
+    assert server.network == network
+    assert server.offered == ("" if yiaddr == "0.0.0.0" else yiaddr)  # noqa: S104 -- a value
 
 
 def test_two_servers_are_two_and_a_thousand_are_few() -> None:

@@ -28,7 +28,7 @@ def render_preseed(  # noqa: PLR0913 -- each is a fact of its own that one boot 
     """Fill in a profile's answer file for one machine.
 
     Args:
-        node: the registered machine, None for one nobody registered.
+        node: the registered machine in effect, as a snapshot gives it; None for an unknown one.
         profile: what it boots; ``profile.preseed`` names the template.
         server: where it finds us.
         mirror_url: the Debian mirror it installs from, ``http://host/debian``.

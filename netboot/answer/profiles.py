@@ -2,11 +2,14 @@
 
 A profile's name is its file's. ``debian-12``, ``debian-13``, ``local`` and ``menu`` ship with us;
 each one says which iPXE script starts it, which image its files come from, which answer file its
-installer gets and what its variables are where a node does not say otherwise.
+installer gets and what its variables are where a node and its groups do not say otherwise. An
+operator's own stand in ``profiles/`` of a folder named by ``server.templates``.
 """
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -14,7 +17,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from netboot import resources
-from netboot.checked import Checked, convert, read_toml
+from netboot.checked import Checked, convert, printable, read_toml
 from netboot.config import Name
 from netboot.errors import ConfigError
 from netboot.model import Profile
@@ -22,6 +25,7 @@ from netboot.model import Profile
 MAX_PROFILES = 1000
 """Files read from one folder: a folder with more is not a folder of profiles."""
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 TemplateName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w-]*(\.[\w-]+)*(/[\w-]+(\.[\w-]+)*)*$")]
@@ -37,21 +41,58 @@ class _File(Checked, frozen=True):
     vars: dict[VariableName, VariableValue] = field(default_factory=dict)
 
 
-def load_profiles(folder: Path = resources.TEMPLATES / "profiles") -> Mapping[str, Profile]:
-    """Read every ``*.toml`` of a folder.
+def load_profiles(
+    folders: Iterable[Path] = (), report: Callable[[str], None] = _log.warning
+) -> Mapping[str, Profile]:
+    """Read the profiles of a user's folders and those that ship with us.
+
+    Args:
+        folders: ``Settings.templates``; the profiles of each are its ``profiles/*.toml``. Of two
+            profiles of one name the first is meant, also where it is broken.
+        report: is called with one line for each file or folder that is wrong and left out.
 
     Returns:
         Profiles by name, in the order of their names.
-
-    Raises:
-        ConfigError: the folder or a file in it is wrong; nothing of the folder is used.
     """
-    if not folder.is_dir():
-        raise ConfigError(str(folder), "", "is no folder")
-    paths = sorted(folder.glob("*.toml"))
-    if len(paths) > MAX_PROFILES:
-        raise ConfigError(str(folder), "", f"has {len(paths)} profiles; {MAX_PROFILES} are allowed")
-    return MappingProxyType({path.stem: _profile(path) for path in paths})
+    found: dict[str, Profile] = {}
+    taken: set[str] = set()
+    for folder in _places(folders):
+        for path in _files(folder, report):
+            if path.stem in taken:
+                continue
+            taken.add(path.stem)
+            try:
+                found[path.stem] = _profile(path)
+            except ConfigError as problem:
+                report(f"profile {printable(path.stem)} is left out: {problem}")
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def stamp(folders: Iterable[Path] = ()) -> object:
+    """A value that differs after a profile of ``folders`` was changed, added or removed; cheap."""
+    seen = []
+    for folder in _places(folders):
+        for path in islice(folder.glob("*.toml"), MAX_PROFILES + 1):
+            try:
+                status = path.stat()
+            except OSError:  # it went away just now; the next stamp differs then
+                continue
+            seen.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(sorted(seen))
+
+
+def _places(folders: Iterable[Path]) -> Iterator[Path]:
+    return (folder / "profiles" for folder in (*folders, resources.TEMPLATES))
+
+
+def _files(folder: Path, report: Callable[[str], None]) -> list[Path]:
+    if not folder.parent.is_dir():
+        report(f"{folder.parent}: is no folder, so no template and no profile of it is used")
+    paths = sorted(islice(folder.glob("*.toml"), MAX_PROFILES + 1))
+    if len(paths) <= MAX_PROFILES:
+        return paths
+    report(f"{folder}: has more than {MAX_PROFILES} profiles, so all of them are left out")
+    return []
 
 
 def _profile(path: Path) -> Profile:

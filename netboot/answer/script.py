@@ -5,7 +5,8 @@ A script's names, the same for every template:
 - ``node.name``, ``node.mac``, ``node.macs``, ``node.labels``, ``node.vars``; a machine nobody
   registered is named after its MAC (``52-54-00-00-00-01``, a valid host name) and has
   ``node.known`` false;
-- ``vars``: the same as ``node.vars``, a node's own winning over its profile's;
+- ``vars``: the same as ``node.vars``, a node's own winning over its groups', these over its
+  profile's;
 - ``server.address``, ``server.port``, ``server.url``;
 - ``image.name``, ``image.version``, ``image.url``: only where the profile has an image;
 - ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
@@ -57,7 +58,7 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     """Fill in a profile's script for one machine.
 
     Args:
-        node: the registered machine, None for one nobody registered.
+        node: the registered machine in effect, as a snapshot gives it; None for an unknown one.
         client: who asked.
         profile: what it shall boot.
         image: the fetched image of ``profile.image``.

@@ -1,6 +1,6 @@
 """``Reply`` → bytes, fast: the packet's constant part is a template, the rest is spliced in.
 
-The template comes from scapy at start-up (``netboot.boot.compose``), one for each shape and server
+The template comes from scapy at start-up (``netboot.boot.compose``), one for each form and server
 address; per packet only xid, flags, addresses, boot file and the echoed option 97 change. A
 property test holds the spliced bytes equal to what scapy builds for the same reply.
 """
@@ -22,7 +22,7 @@ _MAC_SIZE = 6
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The constant bytes of one shape from one server: header and leading options, no END."""
+    """The constant bytes of one form from one server: header and leading options, no END."""
 
     prefix: bytes
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from scapy.layers.dhcp import BOOTP, DHCP
 
-from netboot.answer.proxydhcp import LAYOUTS, Reply, Shape
+from netboot.answer.proxydhcp import LAYOUTS, Form, Reply
 from netboot.answer.splice import Template
 from netboot.wire import iana
 from netboot.wire.dhcp4 import MINIMUM_SIZE
@@ -17,15 +17,15 @@ _END = b"\xff"
 _HEADER_FILE = 128
 
 
-def templates(server: str) -> Mapping[Shape, Template]:
-    """The constant part of every shape as sent from address ``server``."""
-    return {shape: Template(_leading(shape, server)) for shape in Shape}
+def templates(server: str) -> Mapping[Form, Template]:
+    """The constant part of every form as sent from address ``server``."""
+    return {form: Template(_leading(form, server)) for form in LAYOUTS}
 
 
 def compose(reply: Reply, server: str) -> bytes:
     """The whole UDP payload of ``reply`` from ``server``, built by scapy field by field."""
     bootfile = reply.bootfile.encode("ascii")
-    options: list[tuple[str | int, bytes | str | int]] = [*_constant_options(reply.shape, server)]
+    options: list[tuple[str | int, bytes | str | int]] = [*_constant_options(reply.form, server)]
     options += [(iana.OPT_BOOTFILE, bootfile)] if bootfile else []
     options += [(iana.OPT_CLIENT_UUID, reply.uuid)] if reply.uuid is not None else []
     header = BOOTP(
@@ -41,17 +41,18 @@ def compose(reply: Reply, server: str) -> bytes:
     return bytes(header / DHCP(options=[*options, "end"])).ljust(MINIMUM_SIZE, b"\0")
 
 
-def _leading(shape: Shape, server: str) -> bytes:
+def _leading(form: Form, server: str) -> bytes:
     header = BOOTP(op=iana.BOOTREPLY, siaddr=server)
-    return bytes(header / DHCP(options=[*_constant_options(shape, server), "end"])).removesuffix(
+    return bytes(header / DHCP(options=[*_constant_options(form, server), "end"])).removesuffix(
         _END
     )
 
 
-def _constant_options(shape: Shape, server: str) -> list[tuple[str | int, bytes | str | int]]:
-    layout = LAYOUTS[shape]
+def _constant_options(form: Form, server: str) -> list[tuple[str | int, bytes | str | int]]:
+    layout = LAYOUTS[form]
+    _shape, message_type = form
     options: list[tuple[str | int, bytes | str | int]] = [
-        ("message-type", layout.message_type),
+        ("message-type", message_type),
         ("server_id", server),
         (iana.OPT_VENDOR_CLASS, layout.vendor_class),
     ]

@@ -12,10 +12,10 @@ from netboot.answer.splice import splice
 from netboot.boot.compose import templates
 from netboot.boot.packet import PacketPort, RawSender, address_towards
 from netboot.boot.udp import Reactor, UdpPort
+from netboot.clients import kind_of
 from netboot.errors import MalformedPacket
 from netboot.events import Kind
-from netboot.model import Client, Decision, Firmware, Mac, Node, Server
-from netboot.policy import arch_name
+from netboot.model import Client, Decision, Firmware, Mac, Server, Shape
 from netboot.wire import dhcp4, iana, pxe
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
 from netboot.wire.udp4 import Datagram
@@ -27,8 +27,14 @@ MAX_SERVER_ADDRESSES = 64
 class Plane(Protocol):
     """What the responder needs to know of everything else."""
 
-    def decide(self, client: Client) -> tuple[Decision, Node | None]:
-        """What ``client`` gets, and which node it is."""
+    def discovered(self, client: Client) -> Decision:
+        """What a DISCOVER of ``client`` is answered with."""
+
+    def decide(self, client: Client) -> Decision:
+        """What ``client`` gets."""
+
+    def took_offer(self, mac: Mac) -> None:
+        """``mac`` took what it was offered."""
 
     def server(self, address: str) -> Server:
         """How machines that reach us at ``address`` are told to come back."""
@@ -95,14 +101,14 @@ class ProxyDhcp:
         if message.type != iana.DISCOVER:
             return
         address = self._reachable(interface, message)
-        decision, _node = self._plane.decide(client)
+        decision = self._plane.discovered(client)
         self._plane.record(Kind.DISCOVER, client.mac, _asks(client), **_says(client))
-        reply = proxydhcp.offer(message, client, decision, self._plane.server(address))
+        reply = proxydhcp.offer(message, decision, self._plane.server(address))
         if reply is None:
             self._plane.record(Kind.IGNORED, client.mac, decision.reasons[-1])
             return
         target = proxydhcp.destination(message, on_pxe_port=False)
-        payload = splice(self._templates(address)[reply.shape], reply)
+        payload = splice(self._templates(address)[reply.form], reply)
         if target is None:
             self._ports[interface].broadcast(address, payload)
         elif self._raw is not None:
@@ -110,8 +116,9 @@ class ProxyDhcp:
         self._plane.record(
             Kind.OFFER,
             client.mac,
-            _offers(reply),
+            _offers(reply, decision),
             profile=decision.profile or "",
+            shape=reply.form[0].value,
             **_says(client),
         )
 
@@ -125,14 +132,15 @@ class ProxyDhcp:
             return
         message, client = heard
         self._learn(message)
-        decision, _node = self._plane.decide(client)
+        self._plane.took_offer(client.mac)
+        decision = self._plane.decide(client)
         reply = proxydhcp.acknowledge(message, client, decision, self._plane.server(local))
         if reply is None:
             self.drops["dhcp: 4011 request that is not for us"] += 1
             return
         self._plane.record(Kind.REQUEST_4011, client.mac, _asks(client), address=peer[0])
         target = proxydhcp.destination(message, on_pxe_port=True) or peer
-        self._pxe.send(splice(self._templates(local)[reply.shape], reply), target)
+        self._pxe.send(splice(self._templates(local)[reply.form], reply), target)
         self._plane.record(
             Kind.ACK_4011, client.mac, f"boot file {reply.bootfile}", profile=decision.profile or ""
         )
@@ -170,12 +178,19 @@ _ADDRESS_SIZE = 4
 def _asks(client: Client) -> str:
     if client.firmware is Firmware.IPXE:
         return "iPXE asks"
-    return f"{arch_name(client.arch)} firmware asks (architecture {client.arch:#04x})"
+    return f"{kind_of(client).name} firmware asks (architecture {client.arch:#04x})"
 
 
 def _says(client: Client) -> dict[str, str | int]:
     return {"arch": client.arch, "firmware": client.firmware.value}
 
 
-def _offers(reply: Reply) -> str:
-    return f"boot file {reply.bootfile}" if reply.bootfile else "boot file follows on port 4011"
+def _offers(reply: Reply, decision: Decision) -> str:
+    said = f"boot file {reply.bootfile}" if reply.bootfile else _WITHOUT_BOOTFILE[reply.form[0]]
+    return f"{said} ({decision.lesson})" if decision.lesson else said
+
+
+_WITHOUT_BOOTFILE = {
+    Shape.BINL: "boot file follows on port 4011",
+    Shape.RASPBERRY_PI: "its ROM asks TFTP for its own files",
+}

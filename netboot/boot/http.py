@@ -25,7 +25,7 @@ from netboot.boot.http_file import file_reply
 from netboot.boot.http_limits import HttpLimits
 from netboot.boot.http_reply import FileReply, Reply, head, text
 from netboot.boot.http_routes import Asked, BadTarget, Plane, SentFile, read_target, route
-from netboot.errors import NotServed
+from netboot.errors import AlreadyGiven, NotServed
 from netboot.model import ImageFile
 
 __all__ = ["BootHttp", "HttpLimits", "Plane", "SentFile"]
@@ -41,6 +41,8 @@ _OURS: Mapping[int, str] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "the file is not the one that was verified",
 }
 _METHODS = frozenset({b"GET", b"HEAD"})
+_GIVEN_ONCE = b"/node/"
+"""Below this, asking is having: a HEAD would use up what the machine needs."""
 _log = Logger()
 
 
@@ -65,6 +67,9 @@ class BootRequest(Request):
             allow = (("Allow", "GET, HEAD"),)
             self._send(text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD", allow))
             return
+        if self.method == b"HEAD" and self.path.startswith(_GIVEN_ONCE):
+            self._send(text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET", (("Allow", "GET"),)))
+            return
         name, found = self._find()
         if isinstance(found, Reply):
             self._send(found)
@@ -79,6 +84,8 @@ class BootRequest(Request):
             return path.removeprefix("/"), route(self._server.plane, asked)
         except BadTarget as problem:
             return "", text(HTTPStatus.BAD_REQUEST, str(problem))
+        except AlreadyGiven:
+            return "", text(HTTPStatus.GONE, "given before")
         except NotServed:
             return "", text(HTTPStatus.NOT_FOUND, "not served here")
         except Exception:  # noqa: BLE001 -- whatever our fault is, no machine is left without answer

@@ -2,14 +2,18 @@
 
 Nothing here waits: the link queues, the console writes one bounded line. What a hostile network
 can repeat at will (a DISCOVER that nobody answers) is written down at most once a minute a
-machine; the rest is counted.
+machine, and no machine, nor all strangers together, can write faster than an allowance of their
+own: whoever invents MACs or repeats requests fills neither the disk nor the screen. The rest is
+counted.
 """
 
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from netboot.answer.tokens import redact
+from netboot.boot.rate import RateLimit
 from netboot.events import Event, Kind
 from netboot.model import Mac
 from netboot.stages import StageWatch
@@ -19,13 +23,23 @@ REPEAT_SECONDS = 60.0
 MAX_REMEMBERED = 65_536
 """Machines whose last unanswered question, or last address, is remembered; oldest go first."""
 
-_REPEATED = frozenset({Kind.IGNORED, Kind.NOT_SERVED})
+NODE_EVENTS_PER_SECOND, NODE_BURST = 2.0, 200
+"""Events of one kind that one registered machine may write; a whole boot is a dozen of them."""
+STRANGER_EVENTS_PER_SECOND, STRANGER_BURST = 5.0, 500
+"""Events of one kind that all machines nobody registered may write together."""
+MAX_ALLOWANCES = 65_536
+"""Kinds of events of registered machines whose allowance is remembered."""
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_REPEATED = frozenset({Kind.IGNORED, Kind.NOT_SERVED, Kind.FAILED, Kind.ALARM})
 
 
 class Sink(Protocol):
     """Takes events: the link to control, the console."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Take ``event``; never waits, never raises."""
 
 
@@ -49,15 +63,22 @@ class Journal:
         self._clock = clock
         self._watch = StageWatch()
         self._last: OrderedDict[tuple[Mac, Kind, str], float] = OrderedDict()
+        self._ignored: OrderedDict[Mac, tuple[str | None, float]] = OrderedDict()
+        self._nodes = RateLimit(NODE_EVENTS_PER_SECOND, NODE_BURST, MAX_ALLOWANCES)
+        self._strangers = RateLimit(STRANGER_EVENTS_PER_SECOND, STRANGER_BURST, len(Kind))
         self.drops: Counter[str] = Counter()
 
     def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:
         """Write down one thing a machine asked or got."""
         now = self._clock()
-        if kind in _REPEATED and mac is not None and self._is_repeat((mac, kind, detail), now):
+        node = self._name_of(mac) if mac is not None else None
+        detail = redact(detail)
+        if mac is not None and self._is_noise(kind, mac, node, detail, now):
             self.drops[f"journal: repeated {kind.value}"] += 1
             return
-        node = self._name_of(mac) if mac is not None else None
+        if not self._is_affordable(kind, node, now):
+            self.drops[f"journal: too many {kind.value}"] += 1
+            return
         self._publish(Event(kind, mac, node, detail, data, now))
 
     def tick(self) -> None:
@@ -70,12 +91,36 @@ class Journal:
         for sink in self._sinks:
             sink(event)
 
-    def _is_repeat(self, key: tuple[Mac, Kind, str], now: float) -> bool:
-        before = self._last.get(key)
-        if before is not None and now - before < REPEAT_SECONDS:
+    def _is_noise(self, kind: Kind, mac: Mac, node: str | None, detail: str, now: float) -> bool:
+        """Whether the same was written down lately; a machine that is ignored goes on asking."""
+        if kind is Kind.DISCOVER:
+            asked = self._ignored.get(mac)
+            return asked is not None and asked[0] == node and _lately(asked[1], now)
+        if kind not in _REPEATED:
+            self._ignored.pop(mac, None)
+            return False
+        key = (mac, kind, detail)
+        if key in self._last and _lately(self._last[key], now):
             return True
-        self._last[key] = now
-        self._last.move_to_end(key)
-        if len(self._last) > MAX_REMEMBERED:
-            self._last.popitem(last=False)
+        remember(self._last, key, now)
+        if kind is Kind.IGNORED:
+            remember(self._ignored, mac, (node, now))
         return False
+
+    def _is_affordable(self, kind: Kind, node: str | None, now: float) -> bool:
+        """Kind by kind, so that no flood of one hides another, least of all an alarm."""
+        if node is None:
+            return self._strangers.allows(kind.value, now)
+        return self._nodes.allows(f"{node} {kind.value}", now)
+
+
+def _lately(before: float, now: float) -> bool:
+    return abs(now - before) < REPEAT_SECONDS  # a clock that was set back silences nobody
+
+
+def remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Put ``value`` into a table of at most ``MAX_REMEMBERED``; the oldest entry goes."""
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > MAX_REMEMBERED:
+        table.popitem(last=False)

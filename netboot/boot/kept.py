@@ -1,47 +1,58 @@
-"""The last snapshot on disk: what a boot program serves from when control is away at its start.
+"""What the boot program must know again after a restart, when control is away: one file each.
 
-The file is replaced whole (written beside, synced, renamed), so a crash at any moment leaves the
+A file is replaced whole (written beside, synced, renamed), so a crash at any moment leaves the
 old one or the new one. Writing happens in a thread of the reactor's pool, one write at a time;
-of several snapshots that come meanwhile only the newest is written next.
+of several contents that come meanwhile only the newest is written next.
 """
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from netboot.frames import MAX_FROM_CONTROL
-from netboot.snapshot import Snapshot, decode
+from typing import Any, Generic, TypeVar
 
 log = logging.getLogger(__name__)
 
 
-class KeptSnapshot:
+T = TypeVar("T")
+
+
+class KeptFile(Generic[T]):
     """One file, owned by this process.
 
     Args:
         reactor: Twisted's; ``keep`` is called in its thread.
         path: the file; its folder exists when something is to be kept.
+        decode: bytes to what they mean; raises ValueError where they mean nothing.
+        limit: bytes the file may have; a longer one is not read.
     """
 
-    def __init__(self, reactor: Any, path: Path) -> None:  # noqa: ANN401 -- many interfaces at once
+    def __init__(
+        self,
+        reactor: Any,  # noqa: ANN401 -- many interfaces at once
+        path: Path,
+        decode: Callable[[bytes], T],
+        limit: int,
+    ) -> None:
         self._reactor = reactor
         self._path = path
+        self._decode = decode
+        self._limit = limit
         self._writing = False
         self._next: bytes | None = None
 
-    def read(self) -> Snapshot | None:
-        """The snapshot on disk; None where there is none, or none that can be used."""
+    def read(self) -> T | None:
+        """What is on disk; None where there is nothing, or nothing that can be used."""
         try:
             with self._path.open("rb") as file:
-                raw = file.read(MAX_FROM_CONTROL + 1)
-            return decode(raw)
+                raw = file.read(self._limit + 1)
+            return self._decode(raw)
         except FileNotFoundError:
             return None
         except OSError as error:
             log.warning("%s: cannot be read, so it is ignored: %s", self._path, error.strerror)
         except ValueError as error:
-            log.warning("%s: is no snapshot, so it is ignored: %s", self._path, error)
+            log.warning("%s: means nothing, so it is ignored: %s", self._path, error)
         return None
 
     def keep(self, raw: bytes) -> None:
@@ -55,7 +66,7 @@ class KeptSnapshot:
         try:
             replace_file(self._path, raw)
         except OSError as error:
-            log.warning("%s: the snapshot cannot be kept: %s", self._path, error.strerror)
+            log.warning("%s: cannot be kept: %s", self._path, error.strerror)
         finally:
             self._reactor.callFromThread(self._written, raw)
 

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from netboot.boot.kept import KeptSnapshot
+from netboot.boot.kept import KeptFile
 from netboot.boot.outbox import Outbox
 from netboot.events import Event
 from netboot.frames import (
@@ -66,7 +66,7 @@ class ControlLink:
     ) -> None:
         self._reactor = reactor
         self._socket_path = socket_path
-        self._kept = KeptSnapshot(reactor, snapshot_path)
+        self._kept = KeptFile(reactor, snapshot_path, decode, MAX_FROM_CONTROL)
         self._on_snapshot = on_snapshot
         self._instance = uuid.uuid4().hex
         self._outbox = Outbox()

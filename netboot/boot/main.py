@@ -1,32 +1,48 @@
 """Program 1: answers machines. Puts the pieces together once; holds no logic of its own."""
 
+import errno
 import logging
 import resource
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import psutil
 
-from netboot.answer.profiles import load_profiles
+from netboot import learning
+from netboot.answer.profiles import load_profiles, stamp
+from netboot.answer.render import Templates
 from netboot.answer.tokens import Tokens, load_key
+from netboot.boot.attempts import Attempts
 from netboot.boot.dhcp import ProxyDhcp
 from netboot.boot.http import BootHttp
 from netboot.boot.journal import Journal
+from netboot.boot.kept import KeptFile
 from netboot.boot.link import ControlLink
 from netboot.boot.plane import BootPlane
 from netboot.boot.tftp import TftpServer
 from netboot.config import Settings
 from netboot.console import Console
 from netboot.errors import ConfigError
+from netboot.learning import Learning
 from netboot.media import library, mirror
+from netboot.model import Mac
 from netboot.policy import IGNORE, Rules
 from netboot.snapshot import Snapshot
 from netboot.survey import choose, holder
 from netboot.wire import iana
 
-TICK_SECONDS = 1.0
-"""How often stages, silence and switched images are looked at."""
+TICK_SECONDS = 0.5
+"""How often profiles, switched images, stages and silence are looked at; each costs microseconds.
+A change shows in answers within a second."""
+
+KEEP_EVERY = 10
+"""Ticks between two writes of what was heard."""
+MAX_TABLE_FILE = 16 << 20
+"""Bytes a table on disk may have: every machine that is remembered, and to spare."""
+
+_HEARD = msgspec.json.Decoder(dict[Mac, float])
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +63,16 @@ class BootProgram:
         self._settings = settings
         self._console = console
         self._addresses = {found.name: found.address for found in choose(settings)}
-        self._plane = _plane(settings)
+        lessons = KeptFile(
+            reactor, settings.run_dir / learning.FILE, learning.decode, MAX_TABLE_FILE
+        )
+        self._heard = KeptFile(
+            reactor, settings.run_dir / "heard.json", _HEARD.decode, MAX_TABLE_FILE
+        )
+        self._attempts = Attempts(self._heard.read())
+        self._ticks = 0
+        self._plane = _plane(settings, Learning(lessons.read()), self._attempts)
+        self._plane.on_lesson = lambda worked: lessons.keep(learning.encode(worked))
         self._link = ControlLink(
             reactor,
             settings.run_dir / "boot.sock",
@@ -62,6 +87,8 @@ class BootProgram:
         )
         self._http = BootHttp(reactor, self._plane, port=settings.http.port)
         self._stamp: object = None
+        self._profiles_stamp: object = stamp(settings.templates)
+        self._plane.rules = _rules(settings, console.line)
 
     def run(self) -> None:
         """Serve until SIGTERM.
@@ -87,7 +114,8 @@ class BootProgram:
         try:
             start()
         except OSError as error:
-            by = holder(protocol.lower(), port)
+            held = error.errno == errno.EADDRINUSE
+            by = holder(protocol.lower(), port) if held else None
             raise ConfigError(
                 f"{protocol} port {port}",
                 "",
@@ -106,9 +134,29 @@ class BootProgram:
 
     def _tick(self) -> None:
         self._reactor.callLater(TICK_SECONDS, self._tick)
+        self._reload()
         self._restock()
         self._journal.tick()
         self._console.quiet(time.time())
+        self._keep_heard()
+
+    def _keep_heard(self) -> None:
+        """What was heard since the last time goes to disk, for a restart in mid-boot."""
+        self._ticks += 1
+        if self._ticks % KEEP_EVERY == 0 and self._attempts.changed:
+            self._attempts.changed = False
+            self._heard.keep(msgspec.json.encode(self._attempts.heard(time.time())))
+
+    def _reload(self) -> None:
+        """Take changed profiles; templates are looked at whenever one is rendered."""
+        found = stamp(self._settings.templates)
+        if found == self._profiles_stamp:
+            return
+        self._profiles_stamp = found
+        try:
+            self._plane.rules = _rules(self._settings, self._console.line)
+        except ConfigError as problem:
+            self._console.line(f"{problem}; the profiles before are kept")
 
     def _restock(self) -> None:
         """Serve newly fetched images; cheap when nothing changed."""
@@ -140,15 +188,26 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _plane(settings: Settings) -> BootPlane:
-    profiles = load_profiles()
-    unknown = settings.dhcp.unknown
-    if unknown not in (IGNORE, *profiles):
-        allowed = ", ".join([IGNORE, *sorted(profiles)])
-        raise ConfigError("netboot.toml", "dhcp.unknown", f'= "{unknown}": allowed: {allowed}')
+def _plane(settings: Settings, lessons: Learning, attempts: Attempts) -> BootPlane:
     return BootPlane(
-        Rules(profiles, unknown),
         http_port=settings.http.port,
         advertise=settings.http.advertise,
         tokens=Tokens(load_key(settings.run_dir / "token.key"), time.time),
+        learning=lessons,
+        attempts=attempts,
+        templates=Templates(settings.templates),
     )
+
+
+def _rules(settings: Settings, report: Callable[[str], None]) -> Rules:
+    """The site's rules, with the profiles as their files are now.
+
+    Raises:
+        ConfigError: ``dhcp.unknown`` names no profile.
+    """
+    profiles = load_profiles(settings.templates, report)
+    unknown = settings.dhcp.unknown
+    if unknown not in (IGNORE, *profiles):
+        allowed = ", ".join([IGNORE, *sorted(profiles)])
+        raise ConfigError("configuration", "dhcp.unknown", f'= "{unknown}": allowed: {allowed}')
+    return Rules(profiles, unknown)

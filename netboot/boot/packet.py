@@ -26,27 +26,23 @@ MAX_PACKET = 9216
 """A jumbo frame; anything longer is cut, and then dropped by its length."""
 
 _ETH_P_IP = 0x0800
-_SOL_PACKET = 263
-_PACKET_IGNORE_OUTGOING = 23
 _SO_ATTACH_FILTER = 26
-_PACKET_OTHERHOST = 3  # if_packet.h: addressed to somebody else, seen because of promiscuity
+_PACKET_OTHERHOST = 3  # if_packet.h: addressed to somebody else, or of a VLAN we have no part in
 _BROADCAST_MAC = b"\xff" * 6
 _BROADCAST = "255.255.255.255"
 
 _FILTER = (
-    # classic BPF over the IPv4 header: untagged, unfragmented UDP to port 67
+    # classic BPF over the IPv4 header: unfragmented UDP to port 67
     # (code, jump if true, jump if false, k), linux/filter.h
-    (0x20, 0, 0, 0xFFFFF000 + 48),  # ld  SKF_AD_VLAN_TAG_PRESENT
-    (0x15, 0, 8, 0),  #               jne 0 -> drop: a VLAN has an interface of its own
-    (0x30, 0, 0, 9),  #               ldb protocol
-    (0x15, 0, 6, 17),  #              jne UDP -> drop
-    (0x28, 0, 0, 6),  #               ldh fragment
-    (0x45, 4, 0, 0x3FFF),  #          jset -> drop
-    (0xB1, 0, 0, 0),  #               ldx header length
-    (0x48, 0, 0, 2),  #               ldh [x + 2] destination port
+    (0x30, 0, 0, 9),  #           ldb protocol
+    (0x15, 0, 6, 17),  #          jne UDP -> drop
+    (0x28, 0, 0, 6),  #           ldh fragment
+    (0x45, 4, 0, 0x3FFF),  #      jset -> drop
+    (0xB1, 0, 0, 0),  #           ldx header length
+    (0x48, 0, 0, 2),  #           ldh [x + 2] destination port
     (0x15, 0, 1, iana.DHCP_SERVER_PORT),
-    (0x06, 0, 0, MAX_PACKET),  #      accept
-    (0x06, 0, 0, 0),  #               drop
+    (0x06, 0, 0, MAX_PACKET),  #  accept
+    (0x06, 0, 0, 0),  #           drop
 )
 
 
@@ -82,8 +78,8 @@ class PacketPort:
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
         try:
             _attach(opened)
-            opened.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            # one protocol, not ETH_P_ALL: only what comes in is heard, nothing that we send
             opened.bind((self._interface, _ETH_P_IP))
         except OSError:
             opened.close()
@@ -120,7 +116,7 @@ class PacketPort:
             except BlockingIOError:
                 return
             except OSError as error:
-                # the interface went down or away; it speaks again when it is back
+                # the interface went down; it speaks again when it is up
                 self._drops[f"dhcp: {errno.errorcode.get(error.errno or 0, 'unknown')}"] += 1
                 return
             if address[2] == _PACKET_OTHERHOST:

@@ -4,20 +4,27 @@ Every protocol shell asks here. Snapshot, rules and catalogue are replaced whole
 so an answer is always made from one consistent state, and nothing is read while a machine waits.
 """
 
+import re
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.preseed import render_preseed
+from netboot.answer.render import Templates
 from netboot.answer.script import autoexec_script, error_script, render_script
 from netboot.answer.tokens import Tokens
+from netboot.boot.attempts import Attempts
 from netboot.boot.http import SentFile
 from netboot.boot.journal import MAX_REMEMBERED, Journal
 from netboot.boot.source import BytesSource, FileSource, Source
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
+from netboot.learning import Learning
+from netboot.matching import described
 from netboot.model import (
     Arch,
     Client,
@@ -25,6 +32,7 @@ from netboot.model import (
     Firmware,
     Image,
     ImageFile,
+    Learned,
     Mac,
     Node,
     Profile,
@@ -33,6 +41,7 @@ from netboot.model import (
 )
 from netboot.policy import Rules, decide
 from netboot.snapshot import EMPTY, Snapshot
+from netboot.wire.pxe import RASPBERRY_PI_OUIS
 
 AUTOEXEC = "autoexec.ipxe"
 """What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
@@ -43,6 +52,7 @@ MENU = "menu"
 _WHOLE = 200
 _NO_SUCH_RANGE = 416
 _FIRST_ERROR = 400
+_PI_SERIAL = re.compile(r"[0-9a-f]{8}")
 _OUTCOMES = {
     Result.PROBE: Kind.PROBE,
     Result.NOT_SERVED: Kind.NOT_SERVED,
@@ -55,35 +65,48 @@ class BootPlane:
     """One consistent state of the boot plane, and the answers made from it.
 
     Args:
-        rules: what the site says.
         http_port: where our HTTP is.
         advertise: the address machines are told instead of our own, None for our own.
         tokens: makes and checks per-boot tokens.
+        learning: what machines taught us in earlier runs.
+        attempts: whose DISCOVER was heard in earlier runs.
+        templates: where scripts and answer files are looked up.
+        clock: seconds since the epoch.
 
     Attributes:
+        rules: what the site says.
         snapshot: every registered node.
         mirror: the Debian mirror installers are sent to, None while it is not known.
         journal: where events go.
+        on_lesson: called with every lesson worth keeping when one is new.
     """
 
     def __init__(
         self,
-        rules: Rules,
         *,
         http_port: int,
         advertise: str | None,
         tokens: Tokens,
+        learning: Learning,
+        attempts: Attempts,
+        templates: Templates,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rules = rules
+        self.rules = Rules({})
         self.snapshot: Snapshot = EMPTY
         self._http_port = http_port
         self._advertise = advertise
         self._tokens = tokens
+        self._learning = learning
+        self._attempts = attempts
+        self._templates = templates
+        self._clock = clock
+        self.on_lesson: Callable[[Mapping[Mac, Learned]], None] = lambda _lessons: None
         self.mirror: str | None = None
         self._images: Mapping[str, Image] = {}
         self._catalogue = Catalogue(())
         self._macs: OrderedDict[str, Mac] = OrderedDict()
-        self._archs: OrderedDict[Mac, int] = OrderedDict()
+        self._clients: OrderedDict[Mac, Client] = OrderedDict()
         self._picked: OrderedDict[Mac, str] = OrderedDict()
         self.journal: Journal | None = None
 
@@ -94,18 +117,36 @@ class BootPlane:
         self._catalogue = Catalogue(held)
 
     def name_of(self, mac: Mac) -> str | None:
-        """The name of the node that owns ``mac``."""
-        node = self.snapshot.node_of(mac)
-        return node.name if node is not None else None
+        """The name of the node that ``mac`` is, by that address or by all it ever told us."""
+        match = self.snapshot.match(self._last_seen(mac))
+        return None if match is None else match.node.name
 
     # --- asked by DHCP
 
-    def decide(self, client: Client) -> tuple[Decision, Node | None]:
-        """What ``client`` gets, and which node it is."""
-        node = self.snapshot.node_of(client.mac)
-        if client.firmware is not Firmware.IPXE or client.mac not in self._archs:
-            _remember(self._archs, client.mac, client.arch)
-        return decide(client, node, self.rules), node
+    def discovered(self, client: Client) -> Decision:
+        """What a DISCOVER of ``client`` is answered with; asking again teaches us something."""
+        self._attempts.discovered(client.mac, self._clock())
+        if client.firmware is Firmware.IPXE:
+            return self.decide(client)
+        _remember(self._clients, client.mac, client)
+        learned = self._learning.discovered(client.mac)
+        return decide(client, self.snapshot.match(client), self.rules, learned)
+
+    def decide(self, client: Client) -> Decision:
+        """What ``client`` gets."""
+        learned = self._learning.now(client.mac)
+        return decide(client, self.snapshot.match(client), self.rules, learned)
+
+    def _last_seen(self, mac: Mac) -> Client:
+        """``mac`` as it last described itself; as an iPXE that said nothing where it never did."""
+        return self._clients.get(mac) or Client(mac, Firmware.IPXE, Arch.X64)
+
+    def _as_ipxe(self, mac: Mac) -> Client:
+        return replace(self._last_seen(mac), firmware=Firmware.IPXE)
+
+    def took_offer(self, mac: Mac) -> None:
+        """``mac`` asked port 4011, or for a file: it took what it was offered."""
+        self._learning.progressed(mac)
 
     def server(self, address: str) -> Server:
         """How machines that reach us at ``address`` are told to come back."""
@@ -128,16 +169,36 @@ class BootPlane:
         Raises:
             NotServed: nothing is served by that name.
         """
+        if (mac := self._macs.get(peer)) is not None:
+            self.took_offer(mac)
         if name.lstrip("/") == AUTOEXEC:
             return BytesSource(self.autoexec(peer, local).encode("utf-8"))
-        file = self.file(name)
-        return FileSource(file.path)
+        if mac is not None and mac[:8] in RASPBERRY_PI_OUIS:
+            return FileSource(self._of_its_image(mac, name).path)
+        return FileSource(self.file(name).path)
+
+    def _of_its_image(self, mac: Mac, name: str) -> ImageFile:
+        """A Raspberry Pi's ROM asks by bare names, first below its serial number.
+
+        Raises:
+            NotServed: its profile's image has no such file, which is normal: it tries many.
+        """
+        decision = self.decide(Client(mac, Firmware.RPI, Arch.BIOS))
+        profile = self.rules.profiles.get(decision.profile or "")
+        if profile is None or profile.image is None:
+            raise NotServed(f"{mac} has no profile with an image")
+        plain = name.lstrip("/")
+        folder, _, rest = plain.partition("/")
+        if _PI_SERIAL.fullmatch(folder):
+            plain = rest
+        return self.file(f"images/{profile.image}/{plain}")
 
     def tftp_outcome(self, outcome: Outcome) -> None:
         """A TFTP read ended."""
         mac = self._macs.get(outcome.peer)
-        loader = outcome.name.lstrip("/") != AUTOEXEC
-        kind = _OUTCOMES.get(outcome.result, Kind.LOADER if loader else Kind.FILE)
+        kind = _OUTCOMES.get(outcome.result) or _kind_of(outcome.name)
+        if kind is Kind.LOADER and mac is not None:
+            self._learning.loaded(mac)
         detail = f"{outcome.name} by TFTP"
         if outcome.result is Result.DONE:
             detail += f", {outcome.size} bytes in {outcome.seconds:.1f} s"
@@ -161,7 +222,7 @@ class BootPlane:
 
     def autoexec(self, peer: str, local: str) -> str:  # noqa: ARG002 -- the shells' common shape
         """The script iPXE runs first; it leads to this machine's own."""
-        return autoexec_script(self.server(local))
+        return autoexec_script(self.server(local), templates=self._templates)
 
     def script(self, mac: Mac, peer: str, local: str, query: Mapping[str, str]) -> str:
         """The iPXE script of the machine with ``mac``.
@@ -169,31 +230,35 @@ class BootPlane:
         Raises:
             NotServed: the machine is one we ignore.
         """
-        client = Client(mac, Firmware.IPXE, self._archs.get(mac, Arch.X64))
+        client = described(self._as_ipxe(mac), query)
+        _remember(self._clients, mac, client)
         self.heard(mac, peer)
-        decision, node = self.decide(client)
+        decision = self.decide(client)
         if decision.verdict is Verdict.IGNORE or decision.profile is None:
             self.record(Kind.IGNORED, mac, decision.reasons[-1])
             raise NotServed(decision.reasons[-1])
         profile = self._chosen(mac, decision.profile, query.get("profile", ""))
         try:
-            text = self._rendered(client, node, profile, self.server(local))
+            text = self._rendered(client, profile, self.server(local))
         except NotBootable as problem:
             self.record(Kind.FAILED, mac, str(problem), profile=profile.name)
             return error_script(str(problem), self.server(local), mac)
         data = {"profile": profile.name, "image": profile.image or "", "address": peer}
         self.record(Kind.SCRIPT, mac, f"→ {profile.name}", **data)
+        if self._learning.scripted(mac):
+            self.on_lesson(self._learning.lessons())
         return text
 
     def node_file(self, token: str, name: str, peer: str, local: str) -> bytes:
         """A file that belongs to one boot of one machine.
 
         Raises:
+            AlreadyGiven: this boot has had it.
             NotServed: the token or the name is not good.
         """
         mac = self._tokens.check(token)
-        client = Client(mac, Firmware.IPXE, self._archs.get(mac, Arch.X64))
-        decision, node = self.decide(client)
+        client = self._as_ipxe(mac)
+        decision = self.decide(client)
         if name != PRESEED or decision.profile is None:
             raise NotServed(f"{name} is no file of this boot")
         profile = self._chosen(mac, decision.profile, self._picked.get(mac, ""))
@@ -201,10 +266,14 @@ class BootPlane:
             raise NotServed(f"profile {profile.name} has no {name}")
         url = _token_url(self.server(local), token)
         try:
-            text = self._preseed(mac, node, profile, self.server(local), url)
+            text = self._preseed(client, profile, self.server(local), url)
+            self._attempts.give(mac, name, peer)
         except NotBootable as problem:
             self.record(Kind.FAILED, mac, str(problem), profile=profile.name)
             raise NotServed(str(problem)) from problem
+        except NotServed as problem:
+            self.record(Kind.ALARM, mac, f"{problem}; asked for by {peer}", address=peer)
+            raise
         self.record(Kind.PRESEED, mac, f"{name} by HTTP", file=name, address=peer)
         return text.encode("utf-8")
 
@@ -216,7 +285,9 @@ class BootPlane:
             self.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
         elif sent.status == _WHOLE and sent.sent == sent.size and sent.complete:
             detail = f"{sent.name} by HTTP, {sent.sent} bytes in {sent.seconds:.1f} s"
-            kind = _http_kind(sent.name)
+            kind = _kind_of(sent.name)
+            if kind is Kind.LOADER and mac is not None:
+                self._learning.loaded(mac)
             self.record(kind, mac, detail, file=sent.name, bytes=sent.sent, address=sent.peer)
         elif not sent.complete and sent.sent:
             problem = f"{sent.name} by HTTP broke off after {sent.sent} of {sent.size} bytes"
@@ -230,29 +301,45 @@ class BootPlane:
         _remember(self._picked, mac, picked)
         return self.rules.profiles[picked]
 
-    def _rendered(self, client: Client, node: Node | None, profile: Profile, server: Server) -> str:
+    def _rendered(self, client: Client, profile: Profile, server: Server) -> str:
         image = self._images.get(profile.image or "")
-        url = _token_url(server, self._tokens.issue(client.mac))
+        url = None
         if profile.preseed:
+            if not self._attempts.may_have_token(client.mac, self._clock()):
+                raise NotBootable(
+                    f"{client.mac} sent no DISCOVER in the last hour, so it gets no secrets; "
+                    "restart it, and see that its DHCP requests reach this server"
+                )
+            url = _token_url(server, self._tokens.issue(client.mac))
             # rendered for its errors: the machine hears of them now, not in mid-installation
-            self._preseed(client.mac, node, profile, server, url)
-        offered = self.rules.profiles.values()
-        return render_script(node, client, profile, image, server, url, profiles=offered)
+            self._preseed(client, profile, server, url)
+        return render_script(
+            self._node_of(client),
+            client,
+            profile,
+            image,
+            server,
+            url,
+            profiles=self.rules.profiles.values(),
+            templates=self._templates,
+        )
 
-    def _preseed(
-        self, mac: Mac, node: Node | None, profile: Profile, server: Server, token_url: str
-    ) -> str:
+    def _node_of(self, client: Client) -> Node | None:
+        match = self.snapshot.match(client)
+        return None if match is None else match.node
+
+    def _preseed(self, client: Client, profile: Profile, server: Server, token_url: str) -> str:
         if self.mirror is None:
             raise NotBootable('no Debian mirror is known: set [debian] mirror = "http://…/debian"')
-        image = self._images.get(profile.image or "")
         return render_preseed(
-            node,
+            self._node_of(client),
             profile,
             server,
             self.mirror,
-            mac=mac,
-            image=image,
+            mac=client.mac,
+            image=self._images.get(profile.image or ""),
             token_url=token_url,
+            templates=self._templates,
         )
 
 
@@ -260,13 +347,13 @@ def _token_url(server: Server, token: str) -> str:
     return f"{server.url}/node/{token}"
 
 
-def _http_kind(name: str) -> Kind:
+def _kind_of(name: str) -> Kind:
     last = name.rsplit("/", 1)[-1]
     if last in ("linux", "vmlinuz"):
         return Kind.KERNEL
     if last.startswith("initrd"):
         return Kind.INITRD
-    return Kind.LOADER if last.endswith((".efi", ".kpxe")) else Kind.FILE
+    return Kind.LOADER if last.endswith((".efi", ".kpxe", ".pxe")) else Kind.FILE
 
 
 _Key = TypeVar("_Key")

@@ -3,12 +3,16 @@
 import click
 import msgspec
 
+from netboot import learning
 from netboot.answer.profiles import load_profiles
 from netboot.cli.main import settings
+from netboot.clients import kind_of, usual_firmware
+from netboot.config import Settings
 from netboot.control.inventory import open_inventory
 from netboot.errors import ConfigError
-from netboot.model import Arch, Client, Decision, Firmware, Node, Verdict, parse_mac
-from netboot.policy import Rules, arch_name, decide
+from netboot.matching import Match
+from netboot.model import Arch, Client, Decision, Firmware, Learned, Verdict, parse_mac
+from netboot.policy import Rules, decide
 from netboot.snapshot import Snapshot
 
 _ANSWERS = {
@@ -39,20 +43,31 @@ def explain(
     client = _client(mac, arch, firmware)
     found = settings(ctx)
     with open_inventory(found) as inventory:
-        node = Snapshot(0, tuple(inventory.list())).node_of(client.mac)
-    decision = decide(client, node, Rules(load_profiles(), found.dhcp.unknown))
+        snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
+    match = snapshot.match(client)
+    rules = Rules(load_profiles(found.templates), found.dhcp.unknown)
+    decision = decide(client, match, rules, _learned(found, client))
     if as_json:
-        click.echo(msgspec.json.encode(_document(client, node, decision)))
+        click.echo(msgspec.json.encode(_document(client, match, decision)))
         return
-    click.echo(f"{client.mac} as {client.firmware.value}, {arch_name(client.arch)}")
+    click.echo(f"{client.mac} as {client.firmware.value}, {kind_of(client).name}")
     for reason in decision.reasons:
         click.echo(f"  because {reason}")
     click.echo(f"→ {_answer(decision)}")
 
 
+def _learned(found: Settings, client: Client) -> Learned:
+    """What the machine taught the boot program, as far as it is kept and we may read it."""
+    try:
+        lessons = learning.decode((found.run_dir / learning.FILE).read_bytes())
+    except (OSError, ValueError):
+        return learning.NOTHING
+    return lessons.get(client.mac, learning.NOTHING)
+
+
 def _client(mac: str, arch: str | None, firmware: str | None) -> Client:
     number = _number(arch) if arch is not None else Arch.X64
-    kind = Firmware(firmware) if firmware is not None else _usual(number)
+    kind = Firmware(firmware) if firmware is not None else usual_firmware(number)
     try:
         return Client(parse_mac(mac), kind, number)
     except ValueError as problem:
@@ -70,12 +85,6 @@ def _number(text: str) -> int:
     return number
 
 
-def _usual(arch: int) -> Firmware:
-    if arch == Arch.BIOS:
-        return Firmware.BIOS
-    return Firmware.HTTP if "HTTP" in arch_name(arch) else Firmware.UEFI
-
-
 def _answer(decision: Decision) -> str:
     what = _ANSWERS[decision.verdict]
     if decision.loader is not None:
@@ -83,14 +92,15 @@ def _answer(decision: Decision) -> str:
     return what if decision.profile is None else f"{what}, then {decision.profile}"
 
 
-def _document(client: Client, node: Node | None, decision: Decision) -> dict[str, object]:
+def _document(client: Client, match: Match | None, decision: Decision) -> dict[str, object]:
     return {
         "mac": client.mac,
         "arch": client.arch,
         "firmware": client.firmware.value,
-        "node": None if node is None else node.name,
+        "node": None if match is None else match.node.name,
         "verdict": decision.verdict.value,
         "profile": decision.profile,
         "loader": decision.loader,
+        "shape": None if decision.shape is None else decision.shape.value,
         "reasons": list(decision.reasons),
     }

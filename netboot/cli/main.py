@@ -19,9 +19,12 @@ _COMMANDS = {
     # name -> module:attribute, imported only when it is asked for: start-up stays short
     "serve": "netboot.cli.serve:serve",
     "node": "netboot.cli.node:node",
+    "group": "netboot.cli.group:group",
     "image": "netboot.cli.image:image",
     "timeline": "netboot.cli.timeline:timeline",
     "explain": "netboot.cli.explain:explain",
+    "doctor": "netboot.cli.doctor:doctor",
+    "simulate": "netboot.cli.simulate:simulate",
 }
 
 

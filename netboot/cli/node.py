@@ -1,18 +1,22 @@
 """``netboot node``: which machines there are, and what each of them is to boot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from netboot.checked import read_yaml, shown
+from netboot.answer.profiles import load_profiles
+from netboot.checked import read_yaml
 from netboot.cli.main import settings
+from netboot.cli.pairs import document, json, pairs, table, written
+from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError
 from netboot.event_text import harmless
-from netboot.model import Node
+from netboot.groups import Groups, origins, profile_of
+from netboot.model import Group, Node, Profile
+from netboot.policy import IGNORE
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -24,30 +28,34 @@ def node() -> None:
 
 @node.command()
 @click.argument("name")
-@click.option("--mac", "macs", multiple=True, required=True, help="An address; repeatable.")
-@click.option("--profile", required=True, help="What it boots, such as debian-12.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; repeatable.")
-@click.option("--set", "settings_", multiple=True, metavar="KEY=VALUE", help="A variable.")
+@click.option("--mac", "macs", multiple=True, help="An address; repeatable.")
+@click.option("--uuid", help="Its SMBIOS UUID.")
+@click.option("--serial", help="Its SMBIOS serial number.")
+@click.option("--asset-tag", help="Its SMBIOS asset tag.")
+@click.option("--profile", help="What it boots, such as debian-12; a group may say it instead.")
+@click.option("--loader", help="Its network boot program, where its architecture's own hangs.")
+@click.option(
+    "-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; repeatable."
+)
+@click.option("--set", "vars_", multiple=True, metavar="KEY=VALUE", help="A variable.")
 @click.pass_context
-def add(
-    ctx: click.Context,
-    name: str,
-    macs: tuple[str, ...],
-    profile: str,
-    labels: tuple[str, ...],
-    settings_: tuple[str, ...],
-) -> None:
-    """Register the machine NAME."""
-    raw = {
+def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
+    """Register the machine NAME; any of its identities tells who it is.
+
+    Only iPXE says a serial number or an asset tag, so a machine known by nothing else must be given
+    iPXE as an unknown one first: dhcp.unknown must not be "ignore".
+    """
+    raw = _scalars(given) | {
         "name": name,
-        "macs": macs,
-        "profile": profile,
-        "labels": _pairs(labels, "--label"),
-        "vars": _pairs(settings_, "--set"),
+        "macs": given["macs"],
+        "labels": pairs(given["labels"], "--label"),
+        "vars": pairs(given["vars_"], "--set"),
     }
-    with open_inventory(settings(ctx)) as inventory:
-        inventory.add(raw)
+    found = settings(ctx)
+    with open_inventory(found) as inventory:
+        added = inventory.add(raw)
     click.echo(f"node {name} added")
+    _warn_of_silence(added, found)
 
 
 @node.command("list")
@@ -56,13 +64,19 @@ def add(
 @click.pass_context
 def list_(ctx: click.Context, labels: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -- click's signature
     """List the machines."""
-    wanted = _pairs(labels, "--label").items()
+    wanted = pairs(labels, "--label").items()
     with open_inventory(settings(ctx)) as inventory:
         found = [node for node in inventory.list() if wanted <= node.labels.items()]
+        groups = Groups(inventory.groups())
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)))
-    else:
-        click.echo(_table(found))
+        click.echo(json([document(one) for one in found]))
+        return
+    rows = [("NAME", "PROFILE", "MACS", "LABELS")]
+    for one in found:
+        profile, _ = profile_of(one, groups.of(one))
+        labels_ = ",".join(written(one.labels))
+        rows.append((one.name, profile or "", ",".join(one.macs), labels_))
+    click.echo(table(rows))
 
 
 @node.command()
@@ -70,21 +84,19 @@ def list_(ctx: click.Context, labels: tuple[str, ...], as_json: bool) -> None:  
 @_json_option
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 -- click's signature
-    """Show the machine NAME."""
-    with open_inventory(settings(ctx)) as inventory:
-        found = inventory.get(name)
+    """Show the machine NAME: what it has in effect, and who gives what is not its own."""
+    found = settings(ctx)
+    with open_inventory(found) as inventory:
+        node = inventory.get(name)
+        groups = Groups(inventory.groups()).of(node)
+    profile = load_profiles(found.templates).get(profile_of(node, groups)[0] or "")
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        effective = _effective(node, groups, profile)
+        click.echo(json(document(node) | {"effective": effective}))
         return
-    click.echo(f"name     {found.name}")
-    click.echo(f"profile  {found.profile}")
-    for title, values in (
-        ("mac", found.macs),
-        ("label", _written(found.labels.items())),
-        ("var", _written(found.vars.items())),
-    ):
+    for title, values in _lines(node, groups, profile):
         for value in values:
-            click.echo(f"{title:<7}  {harmless(value)}")
+            click.echo(f"{title:<9}  {harmless(value)}")
 
 
 @node.command("set")
@@ -92,27 +104,32 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 @click.option("--mac", "macs", multiple=True, help="Instead of its addresses; repeatable.")
 @click.option("--add-mac", "add_macs", multiple=True, help="Beside its addresses.")
 @click.option("--remove-mac", "remove_macs", multiple=True, help="Take an address out.")
-@click.option("--profile", help="What it boots.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Put a label on.")
+@click.option("--uuid", help='Its UUID; "" for none.')
+@click.option("--serial", help='Its serial number; "" for none.')
+@click.option("--asset-tag", help='Its asset tag; "" for none.')
+@click.option("--profile", help='What it boots; "" for what its groups say.')
+@click.option("--loader", help='Its network boot program; "" for its architecture\'s own.')
+@click.option("-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label it.")
 @click.option("--unlabel", "unlabels", multiple=True, metavar="KEY", help="Take a label off.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
 @click.option("--unset", "unsets", multiple=True, metavar="KEY", help="Take a variable out.")
 @click.pass_context
 def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
     """Change the machine NAME; what is not named stays."""
-    raw = {
+    raw = _scalars(given) | {
         "macs": given["macs"] or None,
         "add_macs": given["add_macs"],
         "remove_macs": given["remove_macs"],
-        "profile": given["profile"],
-        "labels": _pairs(given["labels"], "--label") | dict.fromkeys(given["unlabels"]),
-        "vars": _pairs(given["sets"], "--set") | dict.fromkeys(given["unsets"]),
+        "labels": pairs(given["labels"], "--label") | dict.fromkeys(given["unlabels"]),
+        "vars": pairs(given["sets"], "--set") | dict.fromkeys(given["unsets"]),
     }
-    if not any(raw.values()):
+    if all(value is None or value in ((), {}) for value in raw.values()):
         raise ConfigError(COMMAND_LINE, "", "nothing to set; `netboot node set --help` says what")
-    with open_inventory(settings(ctx)) as inventory:
-        inventory.update(name, raw)
+    found = settings(ctx)
+    with open_inventory(found) as inventory:
+        changed = inventory.update(name, raw)
     click.echo(f"node {name} changed")
+    _warn_of_silence(changed, found)
 
 
 @node.command()
@@ -131,7 +148,9 @@ def remove(ctx: click.Context, name: str) -> None:
 def import_(ctx: click.Context, file: Path) -> None:
     """Add or replace all machines of a YAML FILE, or none.
 
-    The file is a list of {name, macs: [...], profile, labels: {}, vars: {}}.
+    The file is a list of {name, macs: [...], profile, labels: {}, vars: {}, uuid, serial,
+    asset_tag, loader}; only the name and one identity have to be there, and a profile where no
+    group gives one.
     """
     raw = read_yaml(file)
     with open_inventory(settings(ctx), str(file)) as inventory:
@@ -140,25 +159,50 @@ def import_(ctx: click.Context, file: Path) -> None:
     click.echo(f"{counts}, {len(done.unchanged)} unchanged")
 
 
-def _pairs(texts: Iterable[str], option: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(COMMAND_LINE, option, f"= {shown(text)}: must be KEY=VALUE")
-        found[key] = value
-    return found
+def _scalars(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: given[key] for key in ("uuid", "serial", "asset_tag", "profile", "loader")}
 
 
-def _written(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{key}={value}" for key, value in pairs]
+def _warn_of_silence(node: Node, found: Settings) -> None:
+    """Such a machine is never asked who it is, and nothing else would say so."""
+    if not node.macs and node.uuid is None and found.dhcp.unknown == IGNORE:
+        click.echo(
+            f"warning: node {node.name} is known by what only iPXE says, and it is never given "
+            'iPXE while dhcp.unknown = "ignore"; add its MAC or UUID',
+            err=True,
+        )
 
 
-def _table(nodes: Iterable[Node]) -> str:
-    rows = [("NAME", "PROFILE", "MACS", "LABELS")]
-    for one in nodes:
-        labels = ",".join(_written(one.labels.items()))
-        rows.append((one.name, one.profile, ",".join(one.macs), labels))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)
+def _effective(
+    node: Node, groups: Sequence[Group], profile: Profile | None
+) -> dict[str, dict[str, Any]]:
+    name, giver = profile_of(node, groups)
+    values = origins(node, groups, profile)
+    return {
+        "profile": {"value": name, "from": giver},
+        "vars": {key: {"value": value, "from": by} for key, (value, by) in values.items()},
+    }
+
+
+def _lines(
+    node: Node, groups: Sequence[Group], profile: Profile | None
+) -> Iterable[tuple[str, Iterable[str]]]:
+    yield "name", [node.name]
+    name, giver = profile_of(node, groups)
+    yield "profile", [_from(giver, name or "none")]
+    yield "group", [group.name for group in groups]
+    yield "mac", node.macs
+    for title, key in (
+        ("uuid", node.uuid),
+        ("serial", node.serial),
+        ("asset tag", node.asset_tag),
+        ("loader", node.loader),
+    ):
+        yield title, [] if key is None else [key]
+    yield "label", written(node.labels)
+    values = origins(node, groups, profile)
+    yield "var", [_from(by, f"{key}={value}") for key, (value, by) in values.items()]
+
+
+def _from(giver: str, text: str) -> str:
+    return text if giver in ("", "node") else f"{text}  ({giver})"

@@ -15,6 +15,7 @@ from netboot.media.fetch import fetch
 from netboot.media.progress import Progress
 from netboot.model import Profile
 from netboot.policy import IGNORE
+from netboot.snapshot import Snapshot
 from netboot.survey import Survey, four_lines, look_round
 
 LOADERS = "ipxe"
@@ -53,14 +54,15 @@ def fetch_missing(settings: Settings, say: Callable[[str], None], progress: Prog
 
 def needed(settings: Settings) -> list[str]:
     """The images a boot could ask for now, the loaders first."""
-    profiles = load_profiles()
+    profiles = load_profiles(settings.templates)
     wanted = list(_images(profiles, _profiles_in_use(settings)))
     return list(dict.fromkeys([LOADERS, *(wanted or [FIRST_IMAGE])]))
 
 
 def _profiles_in_use(settings: Settings) -> Iterable[str]:
     with open_inventory(settings) as inventory:
-        used = [node.profile for node in inventory.list()]
+        snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
+    used = [node.profile for node in snapshot.nodes_in_effect() if node.profile is not None]
     return [*used, *([] if settings.dhcp.unknown == IGNORE else [settings.dhcp.unknown])]
 
 

@@ -1,5 +1,6 @@
 """``netboot serve``: look round, fetch what is missing, then run the two programs."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import click
 from netboot.cli.main import settings
 from netboot.config import Settings
 from netboot.console import Console
+from netboot.event_text import json_object
 from netboot.supervisor import (
     Program,
     Supervisor,
     call_ourselves,
     command_for,
-    end_with_parent,
+    end_with,
 )
 
 ROLES = ("boot", "control")
@@ -28,13 +30,15 @@ ROLES = ("boot", "control")
     show_default=True,
     help="One line, or one JSON object, for each event.",
 )
-@click.option("--supervised", is_flag=True, hidden=True, help="End when the parent ends.")
+@click.option("--supervisor", type=int, hidden=True, help="End when this process ends.")
 @click.pass_context
-def serve(ctx: click.Context, role: str | None, log_format: str, supervised: bool) -> None:  # noqa: FBT001 -- click's flag
+def serve(ctx: click.Context, role: str | None, log_format: str, supervisor: int | None) -> None:
     """Answer machines that boot from the network, until SIGTERM."""
+    if supervisor is not None:
+        end_with(supervisor)
     found = settings(ctx)
-    if supervised:
-        end_with_parent()
+    if log_format == "json":
+        _log_as_json()
     call_ourselves(f"netboot-{role}" if role else "netboot")
     if role == "boot":
         _boot(found, as_json=log_format == "json")
@@ -63,6 +67,19 @@ def _both(found: Settings, path: Path | None, log_format: str) -> int:
     arguments = ["--log-format", log_format, *(["--config", str(path)] if path else [])]
     programs = [Program(role, command_for(role, arguments)) for role in ("control", "boot")]
     return Supervisor(programs, say).run()
+
+
+class _JsonFormatter(logging.Formatter):
+    """A warning of ours as the same kind of object as an event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback's lines are escaped."""
+        return json_object(record.created, record.levelname.lower(), super().format(record), {})
+
+
+def _log_as_json() -> None:
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_JsonFormatter())
 
 
 def _console(*, as_json: bool) -> Console:

@@ -1,4 +1,4 @@
-"""The control plane over HTTP: nodes and timelines for the operator's tools.
+"""The control plane over HTTP: nodes, groups and timelines for the operator's tools.
 
 ``operator_app`` is served on ``control.sock`` only, whose mode says who may. ``public_app`` is
 what the TCP address serves: nothing but whether we live.
@@ -7,7 +7,7 @@ what the TCP address serves: nothing but whether we live.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 from netboot.control.news import News, Signal
 from netboot.control.problems import MEDIA_TYPE, problem, problem_of
 from netboot.errors import ConfigError, NetbootError
-from netboot.model import Node
+from netboot.model import Node, Profile
+from netboot.store.group_shapes import group_change_of, unknown_group
 from netboot.store.shapes import change_of, node_of, nodes_of
 from netboot.store.store import Store
 from netboot.store.timeline import MAX_ANSWER
@@ -39,14 +40,14 @@ class Desk:
         store: the nodes and timelines.
         news: told of every change.
         arrived: fires when events were kept, and when we leave.
-        profiles: the names a profile may have now.
+        profiles: reads the profiles there are now; slow enough for a thread.
         leaving: we are stopping, so nobody is kept waiting.
     """
 
     store: Store
     news: News
     arrived: Signal
-    profiles: Callable[[], frozenset[str]]
+    profiles: Callable[[], Mapping[str, Profile]]
     leaving: bool = False
 
 
@@ -65,6 +66,7 @@ def operator_app(desk: Desk) -> FastAPI:
     _add_problems(app)
     _add_nodes(app, desk)
     _add_changes(app, desk)
+    _add_groups(app, desk)
     _add_timeline(app, desk)
     return app
 
@@ -88,7 +90,8 @@ def _add_nodes(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/v1/nodes")
     async def add_node(request: Request) -> Response:
-        node = node_of(await _body(request), SOURCE, desk.profiles())
+        raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
+        node = node_of(raw, SOURCE, profiles)
         await asyncio.to_thread(desk.store.add, node, SOURCE)
         desk.news.changed()
         return _json(node, 201)
@@ -97,7 +100,8 @@ def _add_nodes(app: FastAPI, desk: Desk) -> None:
 def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.patch("/api/v1/nodes/{name:path}")
     async def change_node(name: str, request: Request) -> Response:
-        change = change_of(await _body(request), SOURCE, desk.profiles())
+        raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
+        change = change_of(raw, SOURCE, profiles)
         node: Node = await asyncio.to_thread(desk.store.update, name, change, SOURCE)
         desk.news.changed()
         return _json(node)
@@ -110,11 +114,39 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/v1/nodes:import")
     async def import_nodes(request: Request) -> Response:
-        raw, profiles = await _body(request), desk.profiles()
+        raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
         nodes = await asyncio.to_thread(nodes_of, raw, SOURCE, profiles)
         imported = await asyncio.to_thread(desk.store.import_nodes, nodes, SOURCE)
         desk.news.changed()
         return _json(imported)
+
+
+def _add_groups(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/groups")
+    async def list_groups() -> Response:
+        return _json({"groups": await asyncio.to_thread(desk.store.groups)})
+
+    @app.get("/api/v1/groups/{name:path}")
+    async def get_group(name: str) -> Response:
+        for group in await asyncio.to_thread(desk.store.groups):
+            if group.name == name:
+                return _json(group)
+        raise unknown_group(name, SOURCE)
+
+    @app.patch("/api/v1/groups/{name:path}")
+    async def set_group(name: str, request: Request) -> Response:
+        """Change a group; one that is not there begins with nothing."""
+        raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
+        change = group_change_of(raw, SOURCE, profiles)
+        group = await asyncio.to_thread(desk.store.set_group, name, change, SOURCE)
+        desk.news.changed()
+        return _json(group)
+
+    @app.delete("/api/v1/groups/{name:path}")
+    async def remove_group(name: str) -> Response:
+        await asyncio.to_thread(desk.store.remove_group, name, SOURCE)
+        desk.news.changed()
+        return Response(status_code=204)
 
 
 def _add_timeline(app: FastAPI, desk: Desk) -> None:

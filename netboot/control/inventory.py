@@ -1,4 +1,4 @@
-"""How commands reach nodes and timelines: through the control program while it runs, else alone.
+"""How commands reach what the store keeps: through the control program while it runs, else alone.
 
 ``open_inventory`` gives one of two things that answer alike, errors included:
 
@@ -18,19 +18,14 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.lock import DataLock, Held
 from netboot.control.problems import error_of
 from netboot.errors import OperationError
-from netboot.model import Node
-from netboot.store.shapes import (
-    Imported,
-    Record,
-    change_of,
-    known_profiles,
-    node_of,
-    nodes_of,
-)
+from netboot.model import Group, Node, Profile
+from netboot.store.group_shapes import group_change_of
+from netboot.store.shapes import Imported, Record, change_of, node_of, nodes_of
 
 if TYPE_CHECKING:
     from netboot.store.store import Store
@@ -46,7 +41,7 @@ _PAUSE = 0.05
 
 
 class Inventory(Protocol):
-    """Nodes and timelines. Every method raises ConfigError for bad input, else OperationError."""
+    """What the store keeps. Every method raises ConfigError for bad input, else OperationError."""
 
     def list(self) -> "list[Node]":
         """Every node, by name."""
@@ -65,6 +60,15 @@ class Inventory(Protocol):
 
     def import_nodes(self, raw: object) -> Imported:
         """Add or replace a list of ``NodeEntry``, all or none."""
+
+    def groups(self) -> Sequence[Group]:
+        """Every group, by name."""
+
+    def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
+        """Make or change a group in the shape of ``GroupChange``; gives it as it is now."""
+
+    def remove_group(self, name: str) -> None:
+        """Forget a group."""
 
     def timeline(
         self, who: str, after: int | None, limit: int, wait: float = 0
@@ -103,9 +107,10 @@ def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[I
 class Direct:
     """The store, opened by this process."""
 
-    def __init__(self, store: "Store", source: str) -> None:
+    def __init__(self, store: "Store", source: str, profiles: Mapping[str, Profile]) -> None:
         self._store = store
         self._source = source
+        self._profiles = profiles
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -117,13 +122,13 @@ class Direct:
 
     def add(self, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
-        node = node_of(raw, self._source, known_profiles())
+        node = node_of(raw, self._source, self._profiles)
         self._store.add(node, self._source)
         return node
 
     def update(self, name: str, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
-        change = change_of(raw, self._source, known_profiles())
+        change = change_of(raw, self._source, self._profiles)
         return self._store.update(name, change, self._source)
 
     def remove(self, name: str) -> None:
@@ -132,8 +137,21 @@ class Direct:
 
     def import_nodes(self, raw: object) -> Imported:
         """As ``Inventory``."""
-        nodes = nodes_of(raw, self._source, known_profiles())
+        nodes = nodes_of(raw, self._source, self._profiles)
         return self._store.import_nodes(nodes, self._source)
+
+    def groups(self) -> Sequence[Group]:
+        """As ``Inventory``."""
+        return self._store.groups()
+
+    def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
+        """As ``Inventory``."""
+        change = group_change_of(raw, self._source, self._profiles)
+        return self._store.set_group(name, change, self._source)
+
+    def remove_group(self, name: str) -> None:
+        """As ``Inventory``."""
+        self._store.remove_group(name, self._source)
 
     def timeline(
         self,
@@ -177,6 +195,18 @@ class Remote:
         """As ``Inventory``."""
         return self._ask("POST", "nodes:import", Imported, raw)
 
+    def groups(self) -> Sequence[Group]:
+        """As ``Inventory``."""
+        return self._ask("GET", "groups", _GroupList)["groups"]
+
+    def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
+        """As ``Inventory``."""
+        return self._ask("PATCH", f"groups/{_quoted(name)}", Group, raw)
+
+    def remove_group(self, name: str) -> None:
+        """As ``Inventory``."""
+        self._request("DELETE", f"groups/{_quoted(name)}")
+
     def timeline(
         self, who: str, after: int | None, limit: int, wait: float = 0
     ) -> Sequence[Record]:
@@ -208,6 +238,7 @@ class Remote:
 
 
 _Events = dict[str, list[Record]]
+_GroupList = dict[str, list[Group]]
 
 
 def _listening(path: Path) -> bool:
@@ -228,7 +259,7 @@ def _direct(settings: Settings, source: str) -> Iterator[Direct]:
     from netboot.store.store import Store  # noqa: PLC0415 -- costs 0.3 s, spared while control runs
 
     with Store(settings.database) as store:
-        yield Direct(store, source)
+        yield Direct(store, source, load_profiles(settings.templates))
 
 
 @contextlib.contextmanager

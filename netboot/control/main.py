@@ -12,17 +12,18 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
+from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.api import Desk, operator_app, public_app
 from netboot.control.link import LinkServer
 from netboot.control.lock import DataLock
 from netboot.control.news import News, Signal
 from netboot.control.sockets import listen_tcp, listen_unix
-from netboot.store.shapes import known_profiles
 from netboot.store.store import Store
 
 BOOT_SOCKET = "boot.sock"
@@ -38,14 +39,12 @@ log = logging.getLogger(__name__)
 
 def run(
     settings: Settings,
-    profiles: Callable[[], frozenset[str]] = known_profiles,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: where the data are and where to listen.
-        profiles: gives the names a profile may have, asked for each change.
         ready: called once, when everything listens.
 
     Raises:
@@ -53,15 +52,14 @@ def run(
         OperationError: the system or the database does not let us.
     """
     with DataLock(settings.run_dir), Store(settings.database) as store:
-        asyncio.run(_Control(settings, store, profiles).serve(ready))
+        asyncio.run(_Control(settings, store).serve(ready))
 
 
 class _Control:
-    def __init__(
-        self, settings: Settings, store: Store, profiles: Callable[[], frozenset[str]]
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._news = News(store)
+        profiles = partial(load_profiles, settings.templates)
         self._desk = Desk(store, self._news, Signal(), profiles)
         self._link = LinkServer(store, self._news, self._desk.arrived)
 

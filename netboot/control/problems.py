@@ -3,12 +3,12 @@
 from typing import Any
 
 from netboot.errors import ConfigError, NetbootError, OperationError
-from netboot.store.shapes import Conflict, UnknownNode
+from netboot.store.shapes import Conflict, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 
 _STATUS: tuple[tuple[type[NetbootError], int, str], ...] = (
-    (UnknownNode, 404, "Not found"),
+    (Unknown, 404, "Not found"),
     (Conflict, 409, "Conflict"),
     (ConfigError, 422, "Bad input"),
     (OperationError, 503, "Could not be done"),

@@ -91,6 +91,8 @@ class Demo:
         )
         present = {image.name for image in library.installed(settings.images_dir)}
         missing = [name for name in IMAGES if name not in present]
+        if not missing:
+            return
         with shown() as progress:
             for outcome in each(missing, settings, progress):
                 say(f"{outcome.image.name} {outcome.image.version} is fetched and verified")

@@ -8,6 +8,9 @@ import sqlalchemy as sa
 from netboot.model import Mac, Node
 from netboot.store import schema
 
+IDENTITIES = ("uuid", "serial", "asset_tag")
+"""Columns in which no two nodes have the same value, as attributes of ``Node`` are called."""
+
 _Condition = Callable[[sa.ColumnElement[str]], sa.ColumnElement[bool]]
 
 MAX_PARAMETERS = 10_000
@@ -25,20 +28,34 @@ def read_all(connection: sa.Connection) -> list[Node]:
     return _read(connection, lambda _column: sa.true())
 
 
+def read_without_profile(connection: sa.Connection) -> list[Node]:
+    """The nodes that have no profile of their own, by name."""
+    bare = sa.select(schema.node.c.name).where(schema.node.c.profile.is_(None))
+    return _read(connection, lambda column: column.in_(bare))
+
+
 def count(connection: sa.Connection) -> int:
     """How many nodes there are."""
     return connection.execute(sa.select(sa.func.count()).select_from(schema.node)).scalar_one()
 
 
-def owners(connection: sa.Connection, macs: Iterable[Mac]) -> dict[Mac, str]:
-    """Which node has each of ``macs``; those nobody has are left out."""
-    found: dict[Mac, str] = {}
-    wanted = list(macs)
-    table = schema.mac.c
+def owners(connection: sa.Connection, kind: str, values: Iterable[str]) -> dict[str, str]:
+    """Which node has each of ``values``; those nobody has are left out.
+
+    Args:
+        connection: the caller's.
+        kind: ``mac``, or one of ``IDENTITIES``.
+        values: of that kind.
+    """
+    found: dict[str, str] = {}
+    wanted = list(values)
+    mine, owner = schema.mac.c.mac, schema.mac.c.node
+    if kind != "mac":
+        mine, owner = schema.node.c[kind], schema.node.c.name
     for start in range(0, len(wanted), MAX_PARAMETERS):
         part = wanted[start : start + MAX_PARAMETERS]
-        rows = connection.execute(sa.select(table.mac, table.node).where(table.mac.in_(part)))
-        found |= {Mac(mac): name for mac, name in rows}
+        rows = connection.execute(sa.select(mine, owner).where(mine.in_(part)))
+        found |= {row[0]: row[1] for row in rows}
     return found
 
 
@@ -53,24 +70,21 @@ def insert(connection: sa.Connection, nodes: Sequence[Node]) -> None:
     _execute_many(
         connection,
         sa.insert(schema.node),
-        [{"name": n.name, "profile": n.profile, "vars": dict(n.vars)} for n in nodes],
+        [{"name": node.name} | _columns(node) for node in nodes],
     )
     _insert_parts(connection, nodes)
 
 
 def replace(connection: sa.Connection, nodes: Sequence[Node]) -> None:
-    """Write nodes over those of the same names; MACs may move among them."""
+    """Write nodes over those of the same names; identities may move among them."""
+    names = [{"old": node.name} for node in nodes]
     for table in (schema.mac, schema.label):
-        _execute_many(
-            connection,
-            sa.delete(table).where(table.c.node == sa.bindparam("old")),
-            [{"old": node.name} for node in nodes],
-        )
-    _execute_many(
-        connection,
-        sa.update(schema.node).where(schema.node.c.name == sa.bindparam("old")),
-        [{"old": n.name, "profile": n.profile, "vars": dict(n.vars)} for n in nodes],
-    )
+        mine = table.c.node == sa.bindparam("old")
+        _execute_many(connection, sa.delete(table).where(mine), names)
+    change = sa.update(schema.node).where(schema.node.c.name == sa.bindparam("old"))
+    _execute_many(connection, change.values(dict.fromkeys(IDENTITIES)), names)
+    rows = [{"old": node.name} | _columns(node) for node in nodes]
+    _execute_many(connection, change, rows)
     _insert_parts(connection, nodes)
 
 
@@ -78,6 +92,11 @@ def delete(connection: sa.Connection, name: str) -> bool:
     """Take a node out with all that is its; whether it was there."""
     gone = connection.execute(sa.delete(schema.node).where(schema.node.c.name == name))
     return gone.rowcount > 0
+
+
+def _columns(node: Node) -> dict[str, object]:
+    names = ("profile", "loader", *IDENTITIES)
+    return {name: getattr(node, name) for name in names} | {"vars": dict(node.vars)}
 
 
 def _insert_parts(connection: sa.Connection, nodes: Sequence[Node]) -> None:
@@ -112,8 +131,18 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
     pairs = sa.select(label.node, label.key, label.value).where(wanted(label.node))
     for name, key, value in connection.execute(pairs.order_by(label.node, label.key)):
         labels[name][key] = value
-    rows = sa.select(node.name, node.profile, node.vars).where(wanted(node.name))
+    rows = sa.select(schema.node).where(wanted(node.name)).order_by(node.name)
     return [
-        Node(name, tuple(macs[name]), profile, dict(labels[name]), variables)
-        for name, profile, variables in connection.execute(rows.order_by(node.name))
+        Node(
+            name=row.name,
+            macs=tuple(macs[row.name]),
+            profile=row.profile,
+            labels=dict(labels[row.name]),
+            vars=row.vars,
+            uuid=row.uuid,
+            serial=row.serial,
+            asset_tag=row.asset_tag,
+            loader=row.loader,
+        )
+        for row in connection.execute(rows)
     ]

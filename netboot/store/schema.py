@@ -13,7 +13,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
@@ -23,8 +23,25 @@ node = Table(
     "node",
     metadata,
     Column("name", String(63), primary_key=True),
-    Column("profile", String(63), nullable=False),
+    Column("profile", String(63)),
     Column("vars", JSON, nullable=False),
+    Column("uuid", String(36)),
+    Column("serial", String(64)),
+    Column("asset_tag", String(64)),
+    Column("loader", String(64)),
+    Index("node_by_uuid", "uuid", unique=True),
+    Index("node_by_serial", "serial", unique=True),
+    Index("node_by_asset_tag", "asset_tag", unique=True),
+)
+
+node_group = Table(  # "group" is a word of SQL
+    "node_group",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("labels", JSON, nullable=False),
+    Column("profile", String(63)),
+    Column("vars", JSON, nullable=False),
+    Column("priority", Integer, nullable=False),
 )
 
 mac = Table(
@@ -76,4 +93,4 @@ meta = Table(
     Column("name", String(32), primary_key=True),
     Column("value", Integer, nullable=False),
 )
-"""Counters: ``version`` of the nodes, ``events`` kept."""
+"""Counters: ``version`` of nodes and groups, ``events`` kept."""

@@ -5,113 +5,91 @@ One road leads in, whether a node comes from a YAML file, the command line or th
 
 - A name is one RFC 1123 host label in lower case, since it becomes the machine's host name. What
   reads as a MAC is refused: commands take a name or a MAC in the same place.
+- A node has at least one identity (``netboot.matching``), and none that another node has.
+- A profile of its own is not asked for here: the store knows which groups could give one.
 - Values of variables are one line each: they end up in iPXE scripts and on kernel lines.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import NamedTuple
 
-from msgspec import Meta, field
+from msgspec import field
 
 from netboot.checked import Checked, convert, shown
 from netboot.errors import ConfigError
 from netboot.events import Event
+from netboot.matching import parse_text, parse_uuid
 from netboot.model import Mac, Node, parse_mac
-from netboot.resources import TEMPLATES
-
-MAX_MACS = 64
-MAX_LABELS = 64
-MAX_VARS = 256
-"""Each per node."""
-MAX_NODES = 100_000
-"""In one store: a snapshot is sent whole."""
-
-_HOST_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z"
-
-HostLabel = Annotated[
-    str,
-    Meta(
-        pattern=_HOST_LABEL,
-        description="a host name without dots: 1 to 63 lower-case letters, digits and inner -",
-    ),
-]
-MacText = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Fa-f]{2}([:-]?)([0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}\Z",
-        description="a MAC address such as 52:54:00:12:34:56",
-    ),
-]
-Macs = Annotated[
-    tuple[MacText, ...],
-    Meta(
-        min_length=1,
-        max_length=MAX_MACS,
-        description=f"a list of 1 to {MAX_MACS} MAC addresses such as 52:54:00:12:34:56",
-    ),
-]
-SomeMacs = Annotated[
-    tuple[MacText, ...],
-    Meta(max_length=MAX_MACS, description=f"a list of at most {MAX_MACS} MAC addresses"),
-]
-ProfileName = Annotated[str, Meta(min_length=1, max_length=63, description="a profile's name")]
-LabelKey = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?\Z",
-        description="a label: 1 to 63 letters, digits and inner . _ / -",
-    ),
-]
-LabelValue = Annotated[
-    str,
-    Meta(
-        pattern=r"^([A-Za-z0-9._-]{0,63})\Z",
-        description="a label's value: at most 63 letters, digits and . _ -",
-    ),
-]
-VarName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}\Z",
-        description="a variable's name: a letter or _, then letters, digits and _, at most 63",
-    ),
-]
-VarValue = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,4096}\Z",
-        description="one line of at most 4096 printable characters",
-    ),
-]
+from netboot.store.words import (
+    HOST_LABEL,
+    MAX_LABELS,
+    MAX_MACS,
+    MAX_VARS,
+    HostLabel,
+    LabelKey,
+    Labels,
+    LabelValue,
+    LoaderName,
+    Macs,
+    NewLoader,
+    NewProfile,
+    ProfileName,
+    VarName,
+    Vars,
+    VarValue,
+)
 
 
 class NodeEntry(Checked, frozen=True):
     """A whole node as it stands in a nodes file."""
 
     name: HostLabel
-    macs: Macs
-    profile: ProfileName
-    labels: Annotated[
-        dict[LabelKey, LabelValue],
-        Meta(max_length=MAX_LABELS, description=f"a table of at most {MAX_LABELS} labels"),
-    ] = field(default_factory=dict)
-    vars: Annotated[
-        dict[VarName, VarValue],
-        Meta(max_length=MAX_VARS, description=f"a table of at most {MAX_VARS} variables"),
-    ] = field(default_factory=dict)
+    macs: Macs = ()
+    profile: ProfileName | None = None
+    labels: Labels = field(default_factory=dict)
+    vars: Vars = field(default_factory=dict)
+    uuid: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
+    loader: LoaderName | None = None
 
 
 class NodeChange(Checked, frozen=True):
-    """What to change of a node; None leaves a thing alone, a value of None takes a key out."""
+    """What to change of a node.
+
+    None leaves a thing alone and "" takes it out; in a table a value of None takes a key out.
+    """
 
     macs: Macs | None = None
-    add_macs: SomeMacs = ()
-    remove_macs: SomeMacs = ()
-    profile: ProfileName | None = None
+    add_macs: Macs = ()
+    remove_macs: Macs = ()
+    profile: NewProfile | None = None
     labels: dict[LabelKey, LabelValue | None] = field(default_factory=dict)
     vars: dict[VarName, VarValue | None] = field(default_factory=dict)
+    uuid: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
+    loader: NewLoader | None = None
+
+
+class Identity(NamedTuple):
+    """One thing a node is known by.
+
+    Attributes:
+        kind: ``mac``, ``uuid``, ``serial`` or ``asset_tag``.
+        key: where it stands in a node as people write it.
+    """
+
+    kind: str
+    key: str
+    value: str
+
+    @property
+    def said(self) -> str:
+        """For a person: ``UUID 4c4c…``."""
+        return f"{_SAID[self.kind]} {self.value}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +109,21 @@ class Record:
     event: Event
 
 
-class UnknownNode(ConfigError):  # noqa: N818 -- its name says what is wrong
-    """Somebody named a node that is not there."""
+class Unknown(ConfigError):  # noqa: N818 -- its name says what is wrong
+    """Somebody named a node or a group that is not there."""
 
 
 class Conflict(ConfigError):  # noqa: N818 -- likewise
-    """A name or a MAC that another node has already."""
+    """A name or an identity that another node has already."""
 
 
-def known_profiles() -> frozenset[str]:
-    """Names of the profiles that ship with netboot."""
-    return frozenset(path.stem for path in (TEMPLATES / "profiles").glob("*.toml"))
+def identities(node: Node) -> Iterator[Identity]:
+    """Everything a node is known by."""
+    for place, mac in enumerate(node.macs):
+        yield Identity("mac", f"macs[{place}]", mac)
+    for kind in _PARSERS:
+        if (value := getattr(node, kind)) is not None:
+            yield Identity(kind, kind, value)
 
 
 def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") -> Node:
@@ -158,29 +140,41 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
     """
     entry = convert(raw, NodeEntry, source, key)
     _check_name(entry.name, source, _below(key, "name"))
-    _check_profile(entry.profile, profiles, source, _below(key, "profile"))
-    macs = _macs(entry.macs, source, _below(key, "macs"))
-    return Node(entry.name, macs, entry.profile, dict(entry.labels), dict(entry.vars))
+    if entry.profile is not None:
+        check_profile(entry.profile, profiles, source, _below(key, "profile"))
+    node = Node(
+        name=entry.name,
+        macs=_macs(entry.macs, source, _below(key, "macs")),
+        profile=entry.profile,
+        labels=dict(entry.labels),
+        vars=dict(entry.vars),
+        uuid=_identity(entry, "uuid", source, key),
+        serial=_identity(entry, "serial", source, key),
+        asset_tag=_identity(entry, "asset_tag", source, key),
+        loader=entry.loader,
+    )
+    _check_known_by_something(node, source, _below(key, "macs"))
+    return node
 
 
 def nodes_of(raw: object, source: str, profiles: Collection[str]) -> list[Node]:
-    """Check a whole file of nodes: a list, in which every name and every MAC stands once.
+    """Check a whole file of nodes: a list, in which every name and every identity stands once.
 
     Raises:
-        ConfigError: as ``node_of``, or two nodes claim one name or MAC.
+        ConfigError: as ``node_of``, or two nodes claim one name or identity.
     """
     entries = convert(raw, list[object], source)
     nodes: list[Node] = []
     names: dict[str, int] = {}
-    owners: dict[Mac, str] = {}
+    owners: dict[tuple[str, str], str] = {}
     for index, entry in enumerate(entries):
         node = node_of(entry, source, profiles, f"[{index}]")
         if (first := names.setdefault(node.name, index)) != index:
             problem = f'= "{node.name}": is there already, as [{first}]'
             raise ConfigError(source, f"[{index}].name", problem)
-        for place, mac in enumerate(node.macs):
-            if (owner := owners.setdefault(mac, node.name)) != node.name:
-                raise Conflict(source, f"[{index}].macs[{place}]", claimed(mac, owner, node.name))
+        for one in identities(node):
+            if (owner := owners.setdefault((one.kind, one.value), node.name)) != node.name:
+                raise claimed(one, owner, node.name, source, f"[{index}].{one.key}")
         nodes.append(node)
     return nodes
 
@@ -192,8 +186,10 @@ def change_of(raw: object, source: str, profiles: Collection[str]) -> NodeChange
         ConfigError: names what is wrong and what is allowed.
     """
     change = convert(raw, NodeChange, source)
-    if change.profile is not None:
-        _check_profile(change.profile, profiles, source, "profile")
+    if change.profile:
+        check_profile(change.profile, profiles, source, "profile")
+    for kind in _PARSERS:
+        _identity(change, kind, source)
     for key in ("macs", "add_macs", "remove_macs"):
         _macs(getattr(change, key) or (), source, key)
     return change
@@ -211,16 +207,22 @@ def changed(node: Node, change: NodeChange, source: str) -> Node:
         raise ConfigError(source, "remove_macs", f"{min(strange)} is not one of {node.name}'s MACs")
     added = (parse_mac(mac) for mac in change.add_macs)
     macs = tuple(dict.fromkeys(mac for mac in (*macs, *added) if mac not in removed))
-    if not 1 <= len(macs) <= MAX_MACS:
-        problem = f"node {node.name} would have {len(macs)} MACs; 1 to {MAX_MACS} are allowed"
+    if len(macs) > MAX_MACS:
+        problem = f"node {node.name} would have {len(macs)} MACs; at most {MAX_MACS} are allowed"
         raise ConfigError(source, "macs", problem)
-    return replace(
+    after = replace(
         node,
         macs=macs,
-        profile=node.profile if change.profile is None else change.profile,
-        labels=_merged(node.labels, change.labels, MAX_LABELS, source, "labels"),
-        vars=_merged(node.vars, change.vars, MAX_VARS, source, "vars"),
+        profile=kept(node.profile, change.profile),
+        labels=merged(node.labels, change.labels, MAX_LABELS, source, "labels"),
+        vars=merged(node.vars, change.vars, MAX_VARS, source, "vars"),
+        loader=kept(node.loader, change.loader),
+        uuid=kept(node.uuid, _identity(change, "uuid", source)),
+        serial=kept(node.serial, _identity(change, "serial", source)),
+        asset_tag=kept(node.asset_tag, _identity(change, "asset_tag", source)),
     )
+    _check_known_by_something(after, source, "macs")
+    return after
 
 
 def mac_of(text: str) -> Mac | None:
@@ -231,24 +233,25 @@ def mac_of(text: str) -> Mac | None:
         return None
 
 
-def claimed(mac: Mac, owner: str, claimant: str) -> str:
-    """The sentence for one MAC claimed twice."""
-    return f"{mac} belongs to node {owner}; node {claimant} cannot claim it too"
+def claimed(one: Identity, owner: str, claimant: str, source: str, key: str) -> Conflict:
+    """The error for an identity claimed twice."""
+    problem = f"{one.said} belongs to node {owner}; node {claimant} cannot claim it too"
+    return Conflict(source, key, problem)
 
 
 def refuse_strange_name(name: str, source: str) -> None:
     """A name no node can have is not looked for: it may be any text at all.
 
     Raises:
-        UnknownNode: it is one.
+        Unknown: it is one.
     """
-    if not re.match(_HOST_LABEL, name):
+    if not re.match(HOST_LABEL, name):
         raise unknown_node(name, source)
 
 
-def unknown_node(name: str, source: str) -> UnknownNode:
+def unknown_node(name: str, source: str) -> Unknown:
     """The error for a name nobody has."""
-    return UnknownNode(source, "", f"no node is called {shown(name)}")
+    return Unknown(source, "", f"no node is called {shown(name)}")
 
 
 def _check_name(name: str, source: str, key: str) -> None:
@@ -256,10 +259,52 @@ def _check_name(name: str, source: str, key: str) -> None:
         raise ConfigError(source, key, f'= "{name}": must not be a MAC address')
 
 
-def _check_profile(name: str, profiles: Collection[str], source: str, key: str) -> None:
+def check_profile(name: str, profiles: Collection[str], source: str, key: str) -> None:
+    """Refuse a profile nobody knows.
+
+    Raises:
+        ConfigError: it is one; the text says which there are.
+    """
     if name not in profiles:
         known = ", ".join(sorted(profiles)) or "none is there"
         raise ConfigError(source, key, f"= {shown(name)}: must be a known profile: {known}")
+
+
+def kept(old: str | None, new: str | None) -> str | None:
+    """A value after a change: None leaves it alone, "" takes it out."""
+    return old if new is None else new or None
+
+
+def merged(
+    old: Mapping[str, str], new: Mapping[str, str | None], limit: int, source: str, key: str
+) -> dict[str, str]:
+    """A table after a change.
+
+    Raises:
+        ConfigError: it would have more than ``limit`` entries.
+    """
+    both = {**old, **new}
+    left = {name: value for name, value in both.items() if value is not None}
+    if len(left) > limit:
+        raise ConfigError(source, key, f"would be {len(left)}; at most {limit} are allowed")
+    return left
+
+
+def _check_known_by_something(node: Node, source: str, key: str) -> None:
+    if next(identities(node), None) is None:
+        problem = f"node {node.name} needs a MAC, a UUID, a serial number or an asset tag"
+        raise ConfigError(source, key, problem)
+
+
+def _identity(given: NodeEntry | NodeChange, kind: str, source: str, below: str = "") -> str | None:
+    """The checked UUID, serial number or asset tag; None and, in a change, "" as they are."""
+    text: str | None = getattr(given, kind)
+    if text is None or (text == "" and isinstance(given, NodeChange)):
+        return text
+    try:
+        return _PARSERS[kind](text)
+    except ValueError as error:
+        raise ConfigError(source, _below(below, kind), f"= {shown(text)}: {error}") from None
 
 
 def _macs(texts: Collection[str], source: str, key: str) -> tuple[Mac, ...]:
@@ -275,15 +320,13 @@ def _macs(texts: Collection[str], source: str, key: str) -> tuple[Mac, ...]:
     return tuple(found)
 
 
-def _merged(
-    old: Mapping[str, str], new: Mapping[str, str | None], limit: int, source: str, key: str
-) -> dict[str, str]:
-    both = {**old, **new}
-    merged = {name: value for name, value in both.items() if value is not None}
-    if len(merged) > limit:
-        raise ConfigError(source, key, f"would be {len(merged)}; at most {limit} are allowed")
-    return merged
-
-
 def _below(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
+
+
+_PARSERS: dict[str, Callable[[str], str]] = {
+    "uuid": parse_uuid,
+    "serial": parse_text,
+    "asset_tag": parse_text,
+}
+_SAID = {"mac": "", "uuid": "UUID", "serial": "serial number", "asset_tag": "asset tag"}

@@ -1,7 +1,7 @@
-"""The store: nodes and timelines, each method one transaction. Safe to use from many threads.
+"""The store: nodes, groups and timelines, each method one transaction; safe from many threads.
 
-Every change of a node counts ``version`` up in the same transaction, so whoever reads the version
-(``version``, ``snapshot``) learns of changes other processes made too.
+Every change of a node or group counts ``version`` up in the same transaction, so whoever reads the
+version (``version``, ``snapshot``) learns of changes other processes made too.
 """
 
 import threading
@@ -13,23 +13,34 @@ import sqlalchemy as sa
 
 from netboot.errors import ConfigError
 from netboot.events import Event
-from netboot.model import Mac, Node
+from netboot.model import Group, Node
 from netboot.snapshot import Snapshot
-from netboot.store import nodes, schema, timeline
+from netboot.store import groups, nodes, schema, timeline
+from netboot.store.always import (
+    refuse_claimed,
+    refuse_stranded,
+    refuse_without_profile,
+)
 from netboot.store.database import engine_for, path_of, prepare, transaction, upgrade
+from netboot.store.group_shapes import (
+    MAX_GROUPS,
+    GroupChange,
+    changed_group,
+    new_group,
+    unknown_group,
+)
 from netboot.store.shapes import (
-    MAX_NODES,
     Conflict,
     Imported,
     NodeChange,
     Record,
     changed,
-    claimed,
     mac_of,
     refuse_strange_name,
     unknown_node,
 )
 from netboot.store.timeline import Retention
+from netboot.store.words import MAX_NODES
 
 COMMAND_LINE = "command line"
 """Where bad input stands when nobody says otherwise."""
@@ -82,13 +93,15 @@ class Store:
         """Keep a new node.
 
         Raises:
-            ConfigError: its name or one of its MACs is taken (``Conflict``), or the store is full.
+            ConfigError: its name or an identity is taken (``Conflict``), it has no profile, or the
+                store is full.
             OperationError: the database could not do it; nothing changed.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             if nodes.read(connection, node.name) is not None:
                 raise Conflict(source, "", f"node {node.name} is there already")
-            _refuse_claimed(connection, [node], source)
+            refuse_claimed(connection, [node], source)
+            refuse_without_profile(connection, [node], source)
             _refuse_too_many(nodes.count(connection) + 1, source)
             nodes.insert(connection, [node])
             _bump(connection)
@@ -97,7 +110,7 @@ class Store:
         """One node.
 
         Raises:
-            UnknownNode: there is none of that name.
+            Unknown: there is none of that name.
         """
         with transaction(self._sure) as connection:
             return _known(connection, name, source)
@@ -120,7 +133,8 @@ class Store:
             before = _known(connection, name, source)
             after = changed(before, change, source)
             if after != before:
-                _refuse_claimed(connection, [after], source)
+                refuse_claimed(connection, [after], source)
+                refuse_without_profile(connection, [after], source)
                 nodes.replace(connection, [after])
                 _bump(connection)
             return after
@@ -129,7 +143,7 @@ class Store:
         """Forget a node; its timeline stays.
 
         Raises:
-            UnknownNode: there is none of that name.
+            Unknown: there is none of that name.
         """
         refuse_strange_name(name, source)
         with self._writing, transaction(self._sure, writes=True) as connection:
@@ -141,17 +155,19 @@ class Store:
         """Add new nodes and replace those there already: all of them or none.
 
         Args:
-            given: names and MACs each stand once (``nodes_of`` sees to it).
+            given: names and identities each stand once (``nodes_of`` sees to it).
             source: the file they stand in.
 
         Raises:
-            ConfigError: a MAC belongs to a node outside the file, or the store would be too full.
+            ConfigError: an identity belongs to a node outside the file, a node has no profile, or
+                the store would be too full.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             before = {node.name: node for node in nodes.read_all(connection)}
             added = [node for node in given if node.name not in before]
             other = [node for node in given if before.get(node.name, node) != node]
-            _refuse_claimed(connection, given, source, place="[{}].macs[{}]")
+            refuse_claimed(connection, given, source, place="[{}].")
+            refuse_without_profile(connection, given, source, place="[{}].")
             _refuse_too_many(len(before) + len(added), source)
             nodes.replace(connection, other)
             nodes.insert(connection, added)
@@ -162,14 +178,60 @@ class Store:
         return Imported(_names(added), _names(other), unchanged)
 
     def version(self) -> int:
-        """Counts the changes of nodes, whoever made them."""
+        """Counts the changes of nodes and groups, whoever made them."""
         with transaction(self._sure) as connection:
             return _version(connection)
 
     def snapshot(self) -> Snapshot:
-        """All nodes, of one moment."""
+        """All nodes and groups, of one moment."""
         with transaction(self._sure) as connection:
-            return Snapshot(_version(connection), tuple(nodes.read_all(connection)))
+            return Snapshot(
+                _version(connection),
+                tuple(nodes.read_all(connection)),
+                tuple(groups.read_all(connection)),
+            )
+
+    # Groups.
+
+    def groups(self) -> Sequence[Group]:
+        """Every group, by name."""
+        with transaction(self._sure) as connection:
+            return groups.read_all(connection)
+
+    def set_group(self, name: str, change: GroupChange, source: str = COMMAND_LINE) -> Group:
+        """Change a group; one that is not there begins with nothing.
+
+        Returns:
+            the group as it is now.
+
+        Raises:
+            ConfigError: it may not become that, there are too many, or a node would be left
+                without a profile.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            there = {group.name: group for group in groups.read_all(connection)}
+            before = there.get(name) or new_group(name, source)
+            after = changed_group(before, change, source)
+            if name not in there and len(there) >= MAX_GROUPS:
+                raise ConfigError(source, "", f"there are {MAX_GROUPS} groups; no more fit")
+            if after != before:
+                groups.write(connection, after)
+                refuse_stranded(connection, source)
+                _bump(connection)
+            return after
+
+    def remove_group(self, name: str, source: str = COMMAND_LINE) -> None:
+        """Forget a group.
+
+        Raises:
+            Unknown: there is none of that name.
+            ConfigError: a node would be left without a profile.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            if not groups.delete(connection, name):
+                raise unknown_group(name, source)
+            refuse_stranded(connection, source)
+            _bump(connection)
 
     # The timeline.
 
@@ -222,7 +284,7 @@ class Store:
             source: where the name stands, for errors.
 
         Raises:
-            UnknownNode: no node and no event has this name.
+            Unknown: no node and no event has this name.
         """
         mac = mac_of(name_or_mac)
         with transaction(self._quick) as connection:
@@ -240,20 +302,6 @@ def _known(connection: sa.Connection, name: str, source: str) -> Node:
     if (node := nodes.read(connection, name)) is None:
         raise unknown_node(name, source)
     return node
-
-
-def _refuse_claimed(
-    connection: sa.Connection, given: Sequence[Node], source: str, place: str = ""
-) -> None:
-    """A MAC stays with its node, unless that node is among the given ones too."""
-    owners = nodes.owners(connection, (mac for node in given for mac in node.macs))
-    names = {node.name for node in given}
-    for index, node in enumerate(given):
-        for position, mac in enumerate(node.macs):
-            owner = owners.get(mac, node.name)
-            if owner not in names:
-                problem = claimed(Mac(mac), owner, node.name)
-                raise Conflict(source, place.format(index, position), problem)
 
 
 def _refuse_too_many(count: int, source: str) -> None:

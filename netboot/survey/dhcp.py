@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
 
 from netboot.errors import MalformedPacket, OperationError
 from netboot.model import Mac
@@ -77,6 +78,9 @@ class DhcpServer:
         mac: the hardware address its answer came from: the server's, or its relay's.
         bootfile: what it would have machines load, unprintable bytes escaped; "" where it names
             nothing.
+        offered: the address it offered (yiaddr), "" where it made no offer of one.
+        network: the network it puts machines into, such as ``192.0.2.0/24``; "" where it did not
+            say.
     """
 
     role: Role
@@ -85,15 +89,22 @@ class DhcpServer:
     address: str
     mac: str
     bootfile: str = ""
+    offered: str = ""
+    network: str = ""
 
     def __str__(self) -> str:
         return f"{self.server_id or self.address} ({self.mac})"
 
 
-def dhcp_servers(interface: Interface, timeout: float = TIMEOUT) -> tuple[DhcpServer, ...]:
-    """Ask on ``interface`` and listen for at most ``timeout`` seconds; blocks.
+def dhcp_servers(
+    interface: Interface, timeout: float = TIMEOUT, settle: float = SETTLE
+) -> tuple[DhcpServer, ...]:
+    """Ask on ``interface`` and listen; blocks. Silence is an answer: an empty tuple.
 
-    Silence is an answer: an empty tuple.
+    Args:
+        interface: where; it has an address.
+        timeout: seconds to listen at most.
+        settle: seconds to go on listening after the first answer.
 
     Raises:
         OperationError: we may not ask (CAP_NET_RAW), or the interface is away or down.
@@ -104,7 +115,7 @@ def dhcp_servers(interface: Interface, timeout: float = TIMEOUT) -> tuple[DhcpSe
             opened.bind((interface.name, _ETH_P_IP))
             for packet in _questions(interface, xid):
                 opened.sendto(packet, (interface.name, _ETH_P_IP, 0, 0, _BROADCAST_MAC))
-            return _collected(opened, xid, timeout)
+            return _collected(opened, xid, timeout, settle)
     except OSError as error:
         raise OperationError(
             f"cannot look for DHCP servers on {interface.name}: {error.strerror}"
@@ -141,7 +152,21 @@ def _described(message: Message, address: str, mac: str) -> DhcpServer:
         address=address,
         mac=mac,
         bootfile=bootfile.decode("latin-1").encode("unicode_escape").decode("ascii"),
+        offered="" if message.yiaddr == NO_ADDRESS else message.yiaddr,
+        network=_network(message),
     )
+
+
+def _network(message: Message) -> str:
+    """The network of the offered address, or of the router where none was offered."""
+    mask = message.options.get(_SUBNET_MASK, b"")
+    router = message.options.get(_ROUTER, b"")[:4]
+    inside = socket.inet_aton(message.yiaddr) if message.yiaddr != NO_ADDRESS else router
+    try:
+        network = IPv4Network((inside, str(IPv4Address(mask))), strict=False)
+    except ValueError:  # what came is no address or no mask
+        return ""
+    return str(network)
 
 
 def _questions(interface: Interface, xid: int) -> list[bytes]:
@@ -181,7 +206,9 @@ def _questions(interface: Interface, xid: int) -> list[bytes]:
     ]
 
 
-def _collected(opened: socket.socket, xid: int, timeout: float) -> tuple[DhcpServer, ...]:
+def _collected(
+    opened: socket.socket, xid: int, timeout: float, settle: float
+) -> tuple[DhcpServer, ...]:
     answers: list[tuple[Message, str, str]] = []
     deadline = time.monotonic() + timeout
     for _ in range(MAX_FRAMES):
@@ -192,7 +219,7 @@ def _collected(opened: socket.socket, xid: int, timeout: float) -> tuple[DhcpSer
         if (heard := _answer(packet, xid)) is None:
             continue
         answers.append((*heard, link[4].hex(":")))
-        deadline = min(deadline, time.monotonic() + SETTLE) if len(answers) == 1 else deadline
+        deadline = min(deadline, time.monotonic() + settle) if len(answers) == 1 else deadline
     return told_apart(answers)
 
 

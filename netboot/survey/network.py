@@ -6,12 +6,14 @@ and of libvirt, and the host's ends of containers' cables. Each is served when i
 ``server.interfaces``. What can never be served: loopback, and what is no Ethernet (tunnels).
 """
 
+import ctypes
 import fcntl
 import re
 import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from typing import Any
 
 import psutil
 
@@ -20,6 +22,9 @@ from netboot.errors import ConfigError
 
 _SIOCGIFHWADDR = 0x8927  # linux/sockios.h
 _ARPHRD_ETHER = 1  # linux/if_arp.h
+_SIOCETHTOOL = 0x8946  # linux/sockios.h
+_GET_DRIVER = struct.pack("I192x", 3)  # linux/ethtool.h: struct ethtool_drvinfo, ETHTOOL_GDRVINFO
+_DRIVER = slice(4, 36)
 _KEY = "server.interfaces"
 
 _NOT_BY_DEFAULT = (
@@ -45,6 +50,7 @@ class Interface:
         up: whether it is switched on.
         never: why it cannot be served at all, "" where it can.
         skipped: why it is not served unless named, "" where it is.
+        carrier: whether the link works: a cable with something at its other end.
     """
 
     name: str
@@ -55,10 +61,11 @@ class Interface:
     up: bool = True
     never: str = ""
     skipped: str = ""
+    carrier: bool = True
 
     def __str__(self) -> str:
-        if not self.up:
-            return f"{self.name} (down)"
+        if not (self.up and self.carrier):
+            return f"{self.name} ({'no carrier' if self.up else 'down'})"
         where = f"{self.address}/{self.prefix}" if self.address else "no IPv4 address"
         return f"{self.name} ({where})"
 
@@ -66,7 +73,7 @@ class Interface:
 def all_interfaces() -> tuple[Interface, ...]:
     """Every interface of this network namespace, by name, fit or not."""
     stats = psutil.net_if_stats()
-    return tuple(_described(name, stats[name].mtu, up=stats[name].isup) for name in sorted(stats))
+    return tuple(_described(name, stats[name]) for name in sorted(stats))
 
 
 def interfaces() -> tuple[Interface, ...]:
@@ -94,6 +101,18 @@ def choose(settings: Settings) -> tuple[Interface, ...]:
     )
 
 
+def driver(name: str) -> str:
+    """What drives an interface, such as ``e1000e`` or ``veth``; "" where it does not say."""
+    answer = ctypes.create_string_buffer(_GET_DRIVER, len(_GET_DRIVER))
+    request = struct.pack("16sP", name.encode(), ctypes.addressof(answer))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
+        except OSError:
+            return ""
+    return answer.raw[_DRIVER].partition(b"\0")[0].decode("ascii", "replace")
+
+
 def _named(name: str, existing: tuple[Interface, ...]) -> Interface:
     found = next((one for one in existing if one.name == name), None)
     problem = "no such interface" if found is None else _unusable(found)
@@ -110,6 +129,8 @@ def _unusable(found: Interface) -> str:
         return found.never
     if not found.up:
         return f"is down (ip link set {found.name} up)"
+    if not found.carrier:
+        return "has no carrier (no cable, or its other end is off)"
     return "" if found.address else "has no IPv4 address"
 
 
@@ -120,7 +141,7 @@ def _listed(existing: tuple[Interface, ...]) -> str:
     return ", ".join(shown) or "none"
 
 
-def _described(name: str, mtu: int, *, up: bool) -> Interface:
+def _described(name: str, state: Any) -> Interface:  # noqa: ANN401 -- psutil names no such type
     addresses = psutil.net_if_addrs().get(name, [])
     ipv4 = next((one for one in addresses if one.family == socket.AF_INET), None)
     return Interface(
@@ -128,10 +149,11 @@ def _described(name: str, mtu: int, *, up: bool) -> Interface:
         address=ipv4.address if ipv4 else "",
         prefix=IPv4Network(f"0.0.0.0/{ipv4.netmask}").prefixlen if ipv4 and ipv4.netmask else 0,
         mac=next((one.address for one in addresses if one.family == psutil.AF_LINK), ""),
-        mtu=mtu,
-        up=up,
+        mtu=state.mtu,
+        up="up" in state.flags.split(","),
         never="" if _is_ethernet(name) else "is no Ethernet interface",
         skipped=next((why for known, why in _NOT_BY_DEFAULT if known.fullmatch(name)), ""),
+        carrier=state.isup,
     )
 
 

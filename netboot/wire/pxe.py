@@ -5,7 +5,6 @@ machine is firmware first and iPXE seconds later, and firmware again at its next
 """
 
 import re
-import uuid as uuids
 
 from netboot.model import Arch, Client, Firmware
 from netboot.wire import iana
@@ -60,4 +59,5 @@ def _uuid(value: bytes) -> str | None:
     """Option 97 as text; UUIDs in SMBIOS and PXE are little-endian (SMBIOS 7.2.1)."""
     if len(value) != _UUID_OPTION_SIZE or value[0] != 0:
         return None
-    return str(uuids.UUID(bytes_le=value[1:]))
+    first, second, third = value[4:0:-1].hex(), value[6:4:-1].hex(), value[8:6:-1].hex()
+    return f"{first}-{second}-{third}-{value[9:11].hex()}-{value[11:].hex()}"

@@ -5,8 +5,8 @@ never comes, so a wrong one is the rule there, not an error.
 """
 
 import struct
-from dataclasses import dataclass
 from socket import inet_aton, inet_ntoa
+from typing import NamedTuple
 
 from netboot.errors import MalformedPacket
 
@@ -18,10 +18,10 @@ _FRAGMENT = 0x3FFF  # more-fragments bit and offset
 _UDP_PROTOCOL = 17
 _TTL = 64
 _WORD = 4
+_ALL_ONES = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """One UDP datagram with the dotted addresses of its IPv4 header."""
 
     source: str
@@ -62,7 +62,7 @@ def build(datagram: Datagram) -> bytes:
     ports = datagram.source_port, datagram.destination_port
     zeroed = _UDP.pack(*ports, length, 0)
     # RFC 768: a computed zero is sent as all ones, for zero means none
-    checksum = _checksum(pseudo + zeroed + datagram.payload) or 0xFFFF
+    checksum = _checksum(pseudo + zeroed + datagram.payload) or _ALL_ONES
     head = (_IPV4_PLAIN_HEADER, 0, _IP.size + length, 0, _DONT_FRAGMENT, _TTL, _UDP_PROTOCOL)
     ip_sum = _checksum(_IP.pack(*head, 0, source, target))
     ip = _IP.pack(*head, ip_sum, source, target)
@@ -70,9 +70,13 @@ def build(datagram: Datagram) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    """The Internet checksum, RFC 1071."""
+    """The Internet checksum, RFC 1071.
+
+    Adding 16-bit words with the carry wrapped round is arithmetic modulo 65535, and so is one
+    division of the whole as a number: 2**16 leaves 1. A remainder of 0 stands for the sum 65535,
+    which is what one's complement makes of it, unless there is nothing but zeros.
+    """
     if len(data) % 2:
         data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return 0xFFFF - ((total + (total >> 16)) & 0xFFFF)
+    number = int.from_bytes(data)
+    return -number % _ALL_ONES or (0 if number else _ALL_ONES)

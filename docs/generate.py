@@ -1,0 +1,136 @@
+"""Write those parts of the documentation that the code already knows.
+
+    python docs/generate.py
+
+fills what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in the pages beside this
+file. ``tests/test_docs.py`` fails where a page is not what this would write.
+"""  # noqa: INP001 -- a script; documentation is no package
+
+import ast
+import dataclasses
+import importlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+from netboot.clients import IPXE, KINDS, RASPBERRY_PI
+from netboot.media.definition import definitions
+from netboot.stages import WAITS
+
+PAGES = Path(__file__).parent
+ROOT = PAGES.parent
+
+Row = tuple[str, ...]
+
+_SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NO_BOUNDS = (
+    "netboot/lab",  # the test bench
+    "netboot/wire/iana.py",  # numbers of standards
+)
+_CONSTANT = re.compile(r"(?!EXIT_)[A-Z][A-Z0-9_]*")
+_LIMITS = ("Limits", "Retention")
+_ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+?)(?=^ {4}\w+: |^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def bounds() -> str:
+    """Every public constant that is a number, and every field of a class of limits, by module."""
+    found = [path.relative_to(ROOT).as_posix() for path in (ROOT / "netboot").rglob("*.py")]
+    rows: list[Row] = []
+    for where in sorted(found):
+        for at, row in enumerate(_bounds_of(where)):
+            rows.append(("" if at else f"`{where}`", *row))
+    return _table(("where", "bound", "what it is"), rows)
+
+
+def patience() -> str:
+    """How long each stage of a boot may take."""
+    rows = [(stage.slug, f"{wait.seconds:g} s", wait.missing) for stage, wait in WAITS.items()]
+    return _table(("awaited", "patience", "said when it does not come"), rows)
+
+
+def kinds() -> str:
+    """What each kind of client is offered, and which of its loaders the image ``ipxe`` lacks."""
+    held = definitions()["ipxe"].files
+    numbered = [(f"`{arch.value:#04x}`", kind) for arch, kind in KINDS.items()]
+    rows = []
+    for asked, kind in [*numbered, ("any", RASPBERRY_PI), ("any", IPXE)]:
+        tried = [f"`{name}`" + ("" if name in held else " (not held)") for name in kind.loaders]
+        shapes = ", ".join(shape.value for shape in kind.shapes)
+        rows.append((asked, kind.name, ", ".join(tried) or "none", shapes))
+    return _table(("option 93", "client", "loaders, in the order tried", "offers, likewise"), rows)
+
+
+def page(text: str) -> str:
+    """A page with its generated parts as they should be."""
+    return _SECTION.sub(lambda found: f"{found[1]}{_PARTS[found[2]]()}\n{found[3]}", text)
+
+
+_PARTS: dict[str, Callable[[], str]] = {"bounds": bounds, "patience": patience, "kinds": kinds}
+
+
+def _bounds_of(where: str) -> Iterator[Row]:
+    if where.startswith(_NO_BOUNDS):
+        return
+    group: list[str] = []
+    for statement in ast.parse((ROOT / where).read_text("utf-8")).body:
+        match statement:
+            case ast.ClassDef(name) if name.endswith(_LIMITS):
+                yield from _limits_of(where, statement)
+            case ast.Assign(
+                [ast.Name(name)], ast.Constant(int() | float()) | ast.BinOp() | ast.Call()
+            ):
+                group += [name] if _CONSTANT.fullmatch(name) else []
+                continue
+            case ast.Expr(ast.Constant(str(text))):  # the words for the constants above it
+                yield from _row(where, group, text)
+                group = []
+        yield from _row(where, group, "")
+        group = []
+    yield from _row(where, group, "")
+
+
+def _row(where: str, names: Iterable[str], text: str) -> Iterator[Row]:
+    values = [f"`{name}` = {shown}" for name in names if (shown := _number(where, name))]
+    if values:
+        yield ", ".join(values), _line(text)
+
+
+def _number(where: str, name: str) -> str:
+    """A constant's value where it is a number, or a data class of numbers; else nothing."""
+    value = getattr(_module(where), name)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.asdict(value)
+        numbers = all(isinstance(one, int | float) for one in fields.values())
+        return ", ".join(f"{key} {_shown(one)}" for key, one in fields.items()) if numbers else ""
+    return _shown(value) if isinstance(value, int | float) else ""
+
+
+def _limits_of(where: str, limits: ast.ClassDef) -> Iterator[Row]:
+    text = ast.get_docstring(limits) or ""
+    meant = dict(_ATTRIBUTE.findall(text))
+    for field in dataclasses.fields(getattr(_module(where), limits.name)):
+        bound = f"`{limits.name}.{field.name}` = {_shown(field.default)}"
+        yield bound, _line(meant.get(field.name, "" if meant else text))
+
+
+def _module(where: str) -> ModuleType:
+    return importlib.import_module(where.removesuffix(".py").replace("/", "."))
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, bool) else f"{value:,}"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
+
+
+def _table(titles: Row, rows: Iterable[Row]) -> str:
+    lines = [titles, tuple("---" for _ in titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    for path in PAGES.glob("*.md"):
+        path.write_text(page(path.read_text("utf-8")), "utf-8")

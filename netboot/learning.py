@@ -1,0 +1,134 @@
+"""What machines teach us: which offer a firmware takes, and which loader gets on with its NIC.
+
+Firmware says nothing when it drops an offer; it only asks again. So asking again is the lesson:
+
+* ``PATIENCE`` times the same machine sent DISCOVER and went no further: its next DISCOVER is
+  answered in the next shape of its row (``netboot.clients``).
+* It fetched its loader and never a script, and firmware asks anew: the next loader is tried.
+* It fetched its script: the shape and the loader of this time are kept for its next boot.
+
+Pure: time and events are handed in. The table is bounded; the machine longest silent is forgotten,
+and then simply learns again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from netboot.model import Learned, Mac
+
+PATIENCE = 3
+"""DISCOVERs without progress before the next shape. Firmware repeats its DISCOVER while no DHCP
+server has given it an address: EDK2 at 0, 4, 12 and 28 s, and a dnsmasq that pings an address
+before it offers it answers only the second."""
+MAX_MACHINES = 65_536
+"""Machines remembered, some 300 bytes each."""
+
+NOTHING = Learned()
+FILE = "learned.json"
+"""Where the boot program keeps its lessons, in the run folder."""
+
+_DECODER = msgspec.json.Decoder(dict[Mac, Learned])
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """One machine's state.
+
+    Attributes:
+        now: what it is being offered.
+        asked: DISCOVERs since it last got further.
+        loaded: it fetched a loader since its last DISCOVER as firmware.
+        worked: what led to a script last.
+    """
+
+    now: Learned = NOTHING
+    asked: int = 0
+    loaded: bool = False
+    worked: Learned | None = None
+
+
+def encode(lessons: Mapping[Mac, Learned]) -> bytes:
+    """``Learning.lessons`` as JSON, for the file that outlives a restart."""
+    return msgspec.json.encode(lessons)
+
+
+def decode(raw: bytes) -> dict[Mac, Learned]:
+    """Read what ``encode`` wrote.
+
+    Raises:
+        ValueError: it is something else, or was cut off.
+    """
+    return _DECODER.decode(raw)
+
+
+class Learning:
+    """The lessons of every machine.
+
+    Args:
+        worked: what is known from before, by MAC (``lessons`` of an earlier run).
+    """
+
+    def __init__(self, worked: Mapping[Mac, Learned] | None = None) -> None:
+        self._lessons: OrderedDict[Mac, _Lesson] = OrderedDict()
+        for mac, learned in (worked or {}).items():
+            self._keep(mac, _Lesson(now=learned, worked=learned))
+
+    def now(self, mac: Mac) -> Learned:
+        """What to offer ``mac`` now."""
+        return self._of(mac).now
+
+    def discovered(self, mac: Mac) -> Learned:
+        """Firmware of ``mac`` sent a DISCOVER; what to offer it."""
+        lesson = self._of(mac)
+        if lesson.loaded:
+            why = "it fetched its loader last time but never a script, so the other one is tried"
+            tried = replace(lesson.now, loader=lesson.now.loader + 1, why=why)
+            lesson = replace(lesson, now=tried, loaded=False, asked=1)
+        elif lesson.asked >= PATIENCE:
+            why = f"it asked {lesson.asked} times and took no such offer, so another is tried"
+            tried = replace(lesson.now, shape=lesson.now.shape + 1, why=why)
+            lesson = replace(lesson, now=tried, asked=1)
+        else:
+            lesson = replace(lesson, asked=lesson.asked + 1)
+        self._keep(mac, lesson)
+        return lesson.now
+
+    def progressed(self, mac: Mac) -> None:
+        """``mac`` took our offer: it asked port 4011, or for its loader."""
+        if mac in self._lessons:
+            self._keep(mac, replace(self._of(mac), asked=0))
+
+    def loaded(self, mac: Mac) -> None:
+        """``mac`` has its whole loader."""
+        self._keep(mac, replace(self._of(mac), asked=0, loaded=True))
+
+    def scripted(self, mac: Mac) -> bool:
+        """``mac`` fetched its script; whether that is news worth keeping beyond this run."""
+        before = self._of(mac)
+        worked = replace(before.now, why=_KEPT if before.now != NOTHING else "")
+        self._keep(mac, _Lesson(now=worked, worked=worked))
+        return worked != (before.worked or NOTHING)
+
+    def lessons(self) -> dict[Mac, Learned]:
+        """What worked for the machines that did not take the first of everything."""
+        return {
+            mac: lesson.worked
+            for mac, lesson in self._lessons.items()
+            if lesson.worked is not None and lesson.worked != NOTHING
+        }
+
+    def _of(self, mac: Mac) -> _Lesson:
+        return self._lessons.get(mac, _NEW)
+
+    def _keep(self, mac: Mac, lesson: _Lesson) -> None:
+        self._lessons[mac] = lesson
+        self._lessons.move_to_end(mac)
+        if len(self._lessons) > MAX_MACHINES:
+            self._lessons.popitem(last=False)
+
+
+_NEW = _Lesson()
+_KEPT = "that is what worked at its last boot"
