@@ -102,7 +102,8 @@ class ProxyDhcp:
             return
         address = self._reachable(interface, message)
         decision = self._plane.discovered(client)
-        self._plane.record(Kind.DISCOVER, client.mac, _asks(client), **_says(client))
+        relay = {} if message.giaddr == NO_ADDRESS else {"relay": message.giaddr}
+        self._plane.record(Kind.DISCOVER, client.mac, _asks(client), **_says(client), **relay)
         reply = proxydhcp.offer(message, decision, self._plane.server(address))
         if reply is None:
             self._plane.record(Kind.IGNORED, client.mac, decision.reasons[-1])

@@ -81,6 +81,7 @@ class BootProgram:
         )
         self._journal = Journal(self._plane.name_of, [self._link.send, console.event])
         self._plane.journal = self._journal
+        self._plane.own_addresses = frozenset(self._addresses.values())
         self._dhcp = ProxyDhcp(reactor, self._plane, self._addresses)
         self._tftp = TftpServer(
             reactor, self._plane.find, self._plane.tftp_outcome, port=settings.tftp.port

@@ -78,6 +78,7 @@ class BootPlane:
         snapshot: every registered node.
         mirror: the Debian mirror installers are sent to, None while it is not known.
         journal: where events go.
+        own_addresses: ours; what they ask for is a self-check's, and no machine's business.
         on_lesson: called with every lesson worth keeping when one is new.
     """
 
@@ -109,6 +110,7 @@ class BootPlane:
         self._clients: OrderedDict[Mac, Client] = OrderedDict()
         self._picked: OrderedDict[Mac, str] = OrderedDict()
         self.journal: Journal | None = None
+        self.own_addresses: frozenset[str] = frozenset()
 
     def stock(self, images: Iterable[Image]) -> None:
         """Serve ``images`` from now on; transfers under way keep what they opened."""
@@ -195,6 +197,8 @@ class BootPlane:
 
     def tftp_outcome(self, outcome: Outcome) -> None:
         """A TFTP read ended."""
+        if outcome.peer in self.own_addresses:
+            return
         mac = self._macs.get(outcome.peer)
         kind = _OUTCOMES.get(outcome.result) or _kind_of(outcome.name)
         if kind is Kind.LOADER and mac is not None:
@@ -279,6 +283,8 @@ class BootPlane:
 
     def sent(self, sent: SentFile) -> None:
         """A reply with a file is over; pieces of one (HEAD, ranges) are not worth a line each."""
+        if sent.peer in self.own_addresses:
+            return
         mac = self._macs.get(sent.peer)
         if sent.status >= _FIRST_ERROR and sent.status != _NO_SUCH_RANGE:
             problem = f"{sent.name} should be served but is away or changed: netboot image verify"

@@ -48,15 +48,16 @@ class FileSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """See ``Source``."""
-        length = max(min(length, self.size - offset), 0)
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
         if 2 * length > READ_AHEAD:
             return self._pread(offset, length)
         at = offset - self._ahead_at
-        if at < 0 or at + length > len(self._ahead):
-            whole = READ_AHEAD // max(length, 1) * length  # what is asked for next fits as well
+        if not 0 <= at <= len(self._ahead) - length:
+            whole = READ_AHEAD // length * length  # the next pieces are as long, and fit as well
             self._ahead = self._pread(offset, min(whole, self.size - offset))
-            self._ahead_at = offset
-            at = 0
+            self._ahead_at, at = offset, 0
         return self._ahead[at : at + length]
 
     def fileno(self) -> int:
