@@ -131,23 +131,30 @@ def test_a_request_meant_for_another_boot_server_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "on_pxe_port", "target"),
+    ("header", "target"),
     [
-        ({}, False, None),
-        ({"ciaddr": "10.77.0.9"}, False, None),
-        ({"giaddr": "10.9.0.1"}, False, ("10.9.0.1", 67)),
-        ({"giaddr": "10.9.0.1", "ciaddr": "10.9.0.7"}, True, ("10.9.0.1", 67)),
-        ({"ciaddr": "10.77.0.9"}, True, ("10.77.0.9", 4011)),
-        ({}, True, None),
+        ({}, None),
+        ({"ciaddr": "10.77.0.9"}, None),
+        ({"giaddr": "10.9.0.1"}, ("10.9.0.1", 67)),
     ],
 )
-def test_where_a_reply_goes(
-    header: dict[str, str],
-    on_pxe_port: bool,
-    target: tuple[str, int] | None,
+def test_where_an_offer_goes(header: dict[str, str], target: tuple[str, int] | None) -> None:
+    assert proxydhcp.offer_destination(asked(iana.DISCOVER, **header)) == target
+
+
+@pytest.mark.parametrize(
+    ("header", "peer", "target"),
+    [
+        ({"ciaddr": "10.77.0.9"}, ("10.77.0.9", 4011), ("10.77.0.9", 4011)),
+        ({"ciaddr": "10.77.0.9"}, ("10.77.0.9", 68), ("10.77.0.9", 68)),
+        ({}, ("10.77.0.9", 68), ("10.77.0.9", 68)),
+        ({"giaddr": "10.9.0.1", "ciaddr": "10.9.0.7"}, ("10.9.0.7", 68), ("10.9.0.1", 67)),
+    ],
+)
+def test_an_answer_from_4011_goes_where_the_client_listens(
+    header: dict[str, str], peer: tuple[str, int], target: tuple[str, int]
 ) -> None:
-    message = asked(iana.DISCOVER, **header)
-    assert proxydhcp.destination(message, on_pxe_port=on_pxe_port) == target
+    assert proxydhcp.ack_destination(asked(iana.REQUEST, **header), peer) == target
 
 
 def test_a_boot_file_too_long_for_the_header_goes_into_option_67_alone() -> None:

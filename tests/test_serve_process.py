@@ -177,7 +177,7 @@ def refused(lan: Lan, images: Path) -> Refused:
         squatter.wait_for("held", 10)
         for role in (row[2] for row in HELD if row[1] == port):
             words = ["--role", role] if role else []
-            command = [*NETBOOT, "--config", site.config, "serve", *words]
+            command = [*NETBOOT, "--config", str(site.config), "serve", *words]
             process = site.host.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             found[port, role] = process, squatter
     return found

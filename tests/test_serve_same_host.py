@@ -41,7 +41,9 @@ def lan() -> Iterator[Lan]:
 def dhcp(lan: Lan) -> PlainDhcp:
     behind_relay = "--dhcp-range=10.99.0.100,10.99.0.199,255.255.255.0,1h"
     renew = f"--dhcp-option=option:T1,{RENEW_AFTER}"
-    return PlainDhcp(lan, lan.server, extra=("--no-ping", behind_relay, renew))
+    # told one interface alone dnsmasq binds to that device, and nobody could steal from it
+    open_to_theft = "--interface=eth*"
+    return PlainDhcp(lan, lan.server, extra=("--no-ping", open_to_theft, behind_relay, renew))
 
 
 @pytest.fixture(scope="module")

@@ -102,13 +102,19 @@ def acknowledge(
     return _reply((shape, iana.ACK), message, decision, server)
 
 
-def destination(message: Message, *, on_pxe_port: bool) -> tuple[str, int] | None:
-    """Where a reply goes (RFC 2131 section 4.1): relay, addressed client, or None: everybody."""
+def offer_destination(message: Message) -> tuple[str, int] | None:
+    """Where an OFFER goes (RFC 2131 section 4.1): to the relay, or None: to everybody."""
+    return None if message.giaddr == NO_ADDRESS else (message.giaddr, iana.DHCP_SERVER_PORT)
+
+
+def ack_destination(message: Message, peer: tuple[str, int]) -> tuple[str, int]:
+    """Where an ACK from port 4011 goes: to the relay, else to the port the request came from.
+
+    EDK2 asks from port 4011, iPXE and BIOS ROMs from 68, and each listens only there.
+    """
     if message.giaddr != NO_ADDRESS:
         return message.giaddr, iana.DHCP_SERVER_PORT
-    if on_pxe_port and message.ciaddr != NO_ADDRESS:
-        return message.ciaddr, iana.PXE_PORT
-    return None
+    return (peer[0] if message.ciaddr == NO_ADDRESS else message.ciaddr), peer[1]
 
 
 def _reply(form: Form, message: Message, decision: Decision, server: Server) -> Reply:

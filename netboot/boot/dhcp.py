@@ -24,6 +24,10 @@ MAX_SERVER_ADDRESSES = 64
 """Addresses of ours that templates are kept for: one an interface, and one a route to a relay."""
 
 
+MAX_RELAYS = 256
+"""Relays whose route is remembered until the next look."""
+
+
 class Plane(Protocol):
     """What the responder needs to know of everything else."""
 
@@ -67,7 +71,7 @@ class ProxyDhcp:
         self._pxe = UdpPort(reactor, "0.0.0.0", iana.PXE_PORT, self._on_pxe_port)  # noqa: S104 -- requests for other addresses than ours are dropped
         self._raw: RawSender | None = None
         self._templates = lru_cache(MAX_SERVER_ADDRESSES)(templates)
-        self._towards = lru_cache(MAX_SERVER_ADDRESSES)(address_towards)
+        self._towards = lru_cache(MAX_RELAYS)(address_towards)
 
     def start(self) -> None:
         """Open every port and prepare every template.
@@ -81,6 +85,12 @@ class ProxyDhcp:
             port.start()
         for address in self._addresses.values():
             self._templates(address)
+
+    def follow(self) -> None:
+        """Look again at interfaces and routes, which come and go; about twice a second."""
+        for port in self._ports.values():
+            port.follow()
+        self._towards.cache_clear()
 
     def stop(self) -> None:
         """Close every port."""
@@ -108,7 +118,7 @@ class ProxyDhcp:
         if reply is None:
             self._plane.record(Kind.IGNORED, client.mac, decision.reasons[-1])
             return
-        target = proxydhcp.destination(message, on_pxe_port=False)
+        target = proxydhcp.offer_destination(message)
         payload = splice(self._templates(address)[reply.form], reply)
         if target is None:
             self._ports[interface].broadcast(address, payload)
@@ -120,6 +130,7 @@ class ProxyDhcp:
             _offers(reply, decision),
             profile=decision.profile or "",
             shape=reply.form[0].value,
+            why=decision.reasons[-1],
             **_says(client),
         )
 
@@ -140,7 +151,7 @@ class ProxyDhcp:
             self.drops["dhcp: 4011 request that is not for us"] += 1
             return
         self._plane.record(Kind.REQUEST_4011, client.mac, _asks(client), address=peer[0])
-        target = proxydhcp.destination(message, on_pxe_port=True) or peer
+        target = proxydhcp.ack_destination(message, peer)
         self._pxe.send(splice(self._templates(local)[reply.form], reply), target)
         self._plane.record(
             Kind.ACK_4011, client.mac, f"boot file {reply.bootfile}", profile=decision.profile or ""

@@ -42,7 +42,7 @@ class HttpLimits:
     stall_bytes: int = 65536
     refused_bytes: int = 1 << 20
     close_seconds: float = 15.0
-    stop_seconds: float = 2.0
+    stop_seconds: float = 1.0
 
 
 @dataclass(slots=True)

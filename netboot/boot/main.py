@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import psutil
+from twisted.logger import STDLibLogObserver, globalLogBeginner
 
 from netboot import learning
 from netboot.answer.profiles import load_profiles, stamp
@@ -97,6 +98,8 @@ class BootProgram:
         Raises:
             ConfigError: a port is held, or an interface is away.
         """
+        observer = STDLibLogObserver()
+        globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)  # type: ignore[list-item]  # declared by zope, which mypy does not see
         self._restock()
         self._opened("UDP", iana.PXE_PORT, self._dhcp.start)
         self._opened("UDP", self._settings.tftp.port, self._tftp.start)
@@ -114,6 +117,9 @@ class BootProgram:
     def _opened(self, protocol: str, port: int, start: Callable[[], None]) -> None:
         try:
             start()
+        except PermissionError as error:
+            problem = "needs root, or CAP_NET_RAW and CAP_NET_BIND_SERVICE"
+            raise ConfigError(f"{protocol} port {port}", "", problem) from error
         except OSError as error:
             held = error.errno == errno.EADDRINUSE
             by = holder(protocol.lower(), port) if held else None
@@ -135,6 +141,7 @@ class BootProgram:
 
     def _tick(self) -> None:
         self._reactor.callLater(TICK_SECONDS, self._tick)
+        self._dhcp.follow()
         self._reload()
         self._restock()
         self._journal.tick()

@@ -13,15 +13,13 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 
-from netboot.boot.udp import Reactor
+from netboot.boot.udp import Reactor, enlarge
 from netboot.errors import MalformedPacket
 from netboot.wire import iana, udp4
 from netboot.wire.udp4 import Datagram
 
 MAX_DATAGRAMS_PER_WAKEUP = 256
 """Then other sockets get their turn; the rest waits in the kernel's buffer."""
-RECEIVE_BUFFER = 4 << 20
-"""Bytes the kernel may hold for us: some 8,000 DISCOVERs that arrive at once."""
 MAX_PACKET = 9216
 """A jumbo frame; anything longer is cut, and then dropped by its length."""
 
@@ -68,6 +66,7 @@ class PacketPort:
         self._receive = receive
         self._drops = drops
         self._socket: socket.socket | None = None
+        self._index = 0
 
     def start(self) -> None:
         """Open the socket.
@@ -78,14 +77,21 @@ class PacketPort:
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
         try:
             _attach(opened)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            enlarge(opened)
             # one protocol, not ETH_P_ALL: only what comes in is heard, nothing that we send
             opened.bind((self._interface, _ETH_P_IP))
         except OSError:
             opened.close()
             raise
-        self._socket = opened
+        self._socket, self._index = opened, socket.if_nametoindex(self._interface)
         self._reactor.addReader(self)
+
+    def follow(self) -> None:
+        """Open the socket anew where the interface was removed and made again."""
+        with contextlib.suppress(OSError):  # it is away; looked for again at the next call
+            if socket.if_nametoindex(self._interface) != self._index:
+                self.stop()
+                self.start()
 
     def stop(self) -> None:
         """Close the socket."""

@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.preseed import render_preseed
@@ -18,7 +17,7 @@ from netboot.answer.script import autoexec_script, error_script, render_script
 from netboot.answer.tokens import Tokens
 from netboot.boot.attempts import Attempts
 from netboot.boot.http import SentFile
-from netboot.boot.journal import MAX_REMEMBERED, Journal
+from netboot.boot.journal import Journal, remember
 from netboot.boot.source import BytesSource, FileSource, Source
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotBootable, NotServed
@@ -130,7 +129,7 @@ class BootPlane:
         self._attempts.discovered(client.mac, self._clock())
         if client.firmware is Firmware.IPXE:
             return self.decide(client)
-        _remember(self._clients, client.mac, client)
+        remember(self._clients, client.mac, client)
         learned = self._learning.discovered(client.mac)
         return decide(client, self.snapshot.match(client), self.rules, learned)
 
@@ -156,7 +155,7 @@ class BootPlane:
 
     def heard(self, mac: Mac, address: str) -> None:
         """``mac`` uses ``address`` now."""
-        _remember(self._macs, address, mac)
+        remember(self._macs, address, mac)
 
     def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:
         """Write one line of the timeline."""
@@ -235,7 +234,7 @@ class BootPlane:
             NotServed: the machine is one we ignore.
         """
         client = described(self._as_ipxe(mac), query)
-        _remember(self._clients, mac, client)
+        remember(self._clients, mac, client)
         self.heard(mac, peer)
         decision = self.decide(client)
         if decision.verdict is Verdict.IGNORE or decision.profile is None:
@@ -304,7 +303,7 @@ class BootPlane:
         if decided != MENU or picked not in self.rules.profiles:
             self._picked.pop(mac, None)
             return self.rules.profiles[decided]
-        _remember(self._picked, mac, picked)
+        remember(self._picked, mac, picked)
         return self.rules.profiles[picked]
 
     def _rendered(self, client: Client, profile: Profile, server: Server) -> str:
@@ -360,14 +359,3 @@ def _kind_of(name: str) -> Kind:
     if last.startswith("initrd"):
         return Kind.INITRD
     return Kind.LOADER if last.endswith((".efi", ".kpxe", ".pxe")) else Kind.FILE
-
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-
-def _remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > MAX_REMEMBERED:
-        table.popitem(last=False)

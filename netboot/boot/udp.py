@@ -176,7 +176,7 @@ class UdpPort:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-            _enlarge(opened)
+            enlarge(opened)
             opened.bind(self._wanted)
         except OSError:
             opened.close()
@@ -288,7 +288,7 @@ def _from(source: str) -> tuple[int, int, bytes]:
     return socket.IPPROTO_IP, _IP_PKTINFO, pktinfo
 
 
-def _enlarge(opened: socket.socket) -> None:
+def enlarge(opened: socket.socket) -> None:
     """Ask for a receive buffer beyond the system's bound, which takes CAP_NET_ADMIN; else to it."""
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
