@@ -23,7 +23,7 @@ PATIENCE = 3
 """DISCOVERs without progress before the next shape. Firmware repeats its DISCOVER while no DHCP
 server has given it an address: EDK2 at 0, 4, 12 and 28 s, and a dnsmasq that pings an address
 before it offers it answers only the second."""
-MAX_MACHINES = 65_536
+MAX_MACHINES = 32_768
 """Machines remembered, some 300 bytes each."""
 
 NOTHING = Learned()

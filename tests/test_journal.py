@@ -119,7 +119,7 @@ class TestRepeats:
     def test_what_is_remembered_is_bounded(
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(journal_module, "MAX_REMEMBERED", 10)
+        monkeypatch.setattr(journal_module, "MAX_QUESTIONS", 10)
         macs = [Mac(f"52:54:00:00:01:{number:02x}") for number in range(11)]
         for mac in macs:
             desk.asks(mac)

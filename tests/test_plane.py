@@ -8,7 +8,6 @@ import pytest
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import SHIPPED
 from netboot.answer.tokens import KEY_SIZE, Tokens
-from netboot.boot import journal as journal_module
 from netboot.boot.attempts import Attempts
 from netboot.boot.http import SentFile
 from netboot.boot.journal import Journal
@@ -238,12 +237,16 @@ class TestTransfers:
         desk.plane.sent(SentFile(PEER, name, 9, sent, status, complete, 0.5, ""))
         assert [kind for kind, _ in desk.said()] == ([] if kind is None else [kind])
 
-    def test_an_address_is_the_machine_s_that_used_it_last(self, desk: Desk) -> None:
+    @pytest.mark.parametrize(("unknown", "whose"), [("local", UNKNOWN), ("ignore", None)])
+    def test_an_address_is_the_machine_s_that_used_it_last(
+        self, tmp_path: Path, unknown: str, whose: Mac | None
+    ) -> None:
+        desk = Desk(tmp_path, unknown)
         desk.plane.heard(KNOWN, PEER)
         desk.plane.heard(UNKNOWN, PEER)
         for peer in (PEER, OTHER):
             desk.plane.tftp_outcome(Outcome(peer, "a.efi", 9, 9, 0.5, Result.DONE, ""))
-        assert [event.mac for event in desk.events] == [UNKNOWN, None]
+        assert [event.mac for event in desk.events] == [whose, None]
 
     def test_a_switched_image_is_served_and_what_was_opened_stays(self, desk: Desk) -> None:
         before = desk.plane.find(LINUX, PEER, LOCAL)
@@ -274,11 +277,20 @@ def test_a_change_is_one_assignment(desk: Desk) -> None:
     assert desk.plane.name_of(KNOWN) is None
 
 
+def test_nothing_is_remembered_of_machines_that_are_ignored(desk: Desk) -> None:
+    desk.boots(UNKNOWN)
+    desk.plane.heard(UNKNOWN, PEER)
+    assert not desk.plane._macs
+    assert not desk.plane._clients
+    assert not desk.plane._learning._lessons
+    assert not desk.plane._attempts.heard(desk.now)
+
+
 def test_what_is_remembered_of_machines_is_bounded(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "MAX_REMEMBERED", 10)
-    monkeypatch.setattr("netboot.boot.plane.MAX_REMEMBERED", 10, raising=False)
+    desk = Desk(tmp_path, unknown="local")
+    monkeypatch.setattr("netboot.boot.plane.MAX_MACHINES", 10)
     for number in range(50):
         mac = Mac(f"52:54:00:00:01:{number:02x}")
         desk.boots(mac)

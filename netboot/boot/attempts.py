@@ -23,7 +23,7 @@ from netboot.model import Mac
 
 HEARD_SECONDS = 3600.0
 """How long after its DISCOVER a machine may be given a token: memory tests and slow set-ups."""
-MAX_MACHINES = 65_536
+MAX_MACHINES = 32_768
 """Machines whose last DISCOVER is remembered."""
 MAX_BOOTS = 16_384
 """Boots whose files are remembered; the oldest is forgotten, and then refused no second time."""

@@ -10,28 +10,28 @@ counted.
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from netboot.answer.tokens import redact
 from netboot.boot.rate import RateLimit
+from netboot.boot.tables import remember
 from netboot.events import Event, Kind
 from netboot.model import Mac
 from netboot.stages import StageWatch
 
 REPEAT_SECONDS = 60.0
 """How long the same unanswered question of one machine is only counted."""
-MAX_REMEMBERED = 65_536
-"""Machines whose last unanswered question, or last address, is remembered; oldest go first."""
+MAX_QUESTIONS = 4096
+"""Unanswered questions that are remembered; one that is forgotten is written down once more, and
+the allowances bound that."""
 
 NODE_EVENTS_PER_SECOND, NODE_BURST = 2.0, 200
 """Events of one kind that one registered machine may write; a whole boot is a dozen of them."""
 STRANGER_EVENTS_PER_SECOND, STRANGER_BURST = 5.0, 500
 """Events of one kind that all machines nobody registered may write together."""
-MAX_ALLOWANCES = 65_536
+MAX_ALLOWANCES = 32_768
 """Kinds of events of registered machines whose allowance is remembered."""
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 _REPEATED = frozenset({Kind.IGNORED, Kind.NOT_SERVED, Kind.FAILED, Kind.ALARM})
 
@@ -102,9 +102,9 @@ class Journal:
         key = (mac, kind, detail)
         if key in self._last and _lately(self._last[key], now):
             return True
-        remember(self._last, key, now)
+        remember(self._last, key, now, at_most=MAX_QUESTIONS)
         if kind is Kind.IGNORED:
-            remember(self._ignored, mac, (node, now))
+            remember(self._ignored, mac, (node, now), at_most=MAX_QUESTIONS)
         return False
 
     def _is_affordable(self, kind: Kind, node: str | None, now: float) -> bool:
@@ -116,11 +116,3 @@ class Journal:
 
 def _lately(before: float, now: float) -> bool:
     return abs(now - before) < REPEAT_SECONDS  # a clock that was set back silences nobody
-
-
-def remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Put ``value`` into a table of at most ``MAX_REMEMBERED``; the oldest entry goes."""
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > MAX_REMEMBERED:
-        table.popitem(last=False)

@@ -17,8 +17,9 @@ from netboot.answer.script import autoexec_script, error_script, render_script
 from netboot.answer.tokens import Tokens
 from netboot.boot.attempts import Attempts
 from netboot.boot.http import SentFile
-from netboot.boot.journal import Journal, remember
+from netboot.boot.journal import Journal
 from netboot.boot.source import BytesSource, FileSource, Source
+from netboot.boot.tables import remember
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
@@ -38,10 +39,12 @@ from netboot.model import (
     Server,
     Verdict,
 )
-from netboot.policy import Rules, decide
+from netboot.policy import IGNORE, Rules, decide
 from netboot.snapshot import EMPTY, Snapshot
 from netboot.wire.pxe import RASPBERRY_PI_OUIS
 
+MAX_MACHINES = 32_768
+"""Machines whose address, description and choice are remembered; the oldest is forgotten."""
 AUTOEXEC = "autoexec.ipxe"
 """What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
 PRESEED = "preseed.cfg"
@@ -126,10 +129,13 @@ class BootPlane:
 
     def discovered(self, client: Client) -> Decision:
         """What a DISCOVER of ``client`` is answered with; asking again teaches us something."""
+        decision = self.decide(client)
+        if decision.verdict is Verdict.IGNORE:
+            return decision  # nothing is kept of strangers: they can be invented without end
         self._attempts.discovered(client.mac, self._clock())
         if client.firmware is Firmware.IPXE:
-            return self.decide(client)
-        remember(self._clients, client.mac, client)
+            return decision
+        remember(self._clients, client.mac, client, at_most=MAX_MACHINES)
         learned = self._learning.discovered(client.mac)
         return decide(client, self.snapshot.match(client), self.rules, learned)
 
@@ -154,8 +160,11 @@ class BootPlane:
         return Server(address, self._advertise or address, self._http_port)
 
     def heard(self, mac: Mac, address: str) -> None:
-        """``mac`` uses ``address`` now."""
-        remember(self._macs, address, mac)
+        """``mac`` uses ``address`` now; kept only of machines that are answered."""
+        if self.rules.unknown != IGNORE or self.name_of(mac) is not None:
+            remember(self._macs, address, mac, at_most=MAX_MACHINES)
+        else:
+            self._macs.pop(address, None)  # whose it was before has it no more
 
     def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:
         """Write one line of the timeline."""
@@ -234,12 +243,12 @@ class BootPlane:
             NotServed: the machine is one we ignore.
         """
         client = described(self._as_ipxe(mac), query)
-        remember(self._clients, mac, client)
-        self.heard(mac, peer)
         decision = self.decide(client)
         if decision.verdict is Verdict.IGNORE or decision.profile is None:
             self.record(Kind.IGNORED, mac, decision.reasons[-1])
             raise NotServed(decision.reasons[-1])
+        remember(self._clients, mac, client, at_most=MAX_MACHINES)
+        self.heard(mac, peer)
         profile = self._chosen(mac, decision.profile, query.get("profile", ""))
         try:
             text = self._rendered(client, profile, self.server(local))
@@ -303,7 +312,7 @@ class BootPlane:
         if decided != MENU or picked not in self.rules.profiles:
             self._picked.pop(mac, None)
             return self.rules.profiles[decided]
-        remember(self._picked, mac, picked)
+        remember(self._picked, mac, picked, at_most=MAX_MACHINES)
         return self.rules.profiles[picked]
 
     def _rendered(self, client: Client, profile: Profile, server: Server) -> str:

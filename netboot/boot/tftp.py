@@ -1,9 +1,10 @@
 """The TFTP server on a Twisted reactor: who may ask, and which transfer a datagram belongs to.
 
 It reads only (a WRQ gets ERROR 2), opens nothing itself (``find`` decides what a name means), and
-keeps no more of a file than ``source.READ_AHEAD``. Everything it holds has a bound in ``TftpLimits``. When the table is full,
-the oldest transfer that never heard from its peer makes room, so a flood of forged requests cannot
-keep real machines out; what is refused is counted in ``drops`` and never logged.
+keeps no more of a file than ``source.READ_AHEAD``. Everything it holds has a bound in
+``TftpLimits``. When the table is full, the oldest transfer that never heard from its peer makes
+room, so a flood of forged requests cannot keep real machines out; what is refused is counted in
+``drops`` and never logged.
 
 A request that comes again from the same address and port is the same transfer, not another: it
 sends its first answer again while the peer has not been heard, and takes no notice later. A
