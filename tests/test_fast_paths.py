@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from netboot.boot import udp
 from netboot.boot.source import READ_AHEAD, BytesSource, FileSource
 from netboot.model import Mac
 from netboot.wire import iana, pxe, udp4
@@ -57,6 +58,24 @@ def test_lock_step_blocks_are_read_ten_at_a_time(
     source.close()
     assert b"".join(blocks) == CONTENT
     assert len(reads) == -(-len(CONTENT) // (READ_AHEAD // BLKSIZE * BLKSIZE))
+
+
+WINDOWS = st.builds(
+    lambda size, count, last: [bytes(size)] * count + [bytes(last)],
+    st.integers(0, 1468),
+    st.integers(0, 70),
+    st.integers(0, 1500),
+)
+
+
+@given(st.one_of(WINDOWS, st.lists(st.binary(max_size=3), max_size=8)))
+def test_a_window_is_cut_into_the_same_messages_whole_or_datagram_by_datagram(
+    datagrams: list[bytes],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        at_once = list(udp.runs(datagrams))
+        patch.setattr(udp, "_is_one_run", lambda _datagrams: False)
+        assert at_once == list(udp.runs(datagrams))
 
 
 @given(st.binary(min_size=16, max_size=16))

@@ -17,6 +17,7 @@ from netboot.answer.render import Templates
 from netboot.answer.tokens import Tokens, load_key
 from netboot.boot.attempts import Attempts
 from netboot.boot.dhcp import ProxyDhcp
+from netboot.boot.drops import DropReport
 from netboot.boot.http import BootHttp
 from netboot.boot.journal import Journal
 from netboot.boot.kept import KeptFile
@@ -88,6 +89,8 @@ class BootProgram:
             reactor, self._plane.find, self._plane.tftp_outcome, port=settings.tftp.port
         )
         self._http = BootHttp(reactor, self._plane, port=settings.http.port)
+        counters = (self._dhcp.drops, self._tftp.drops, self._http.drops, self._journal.drops)
+        self._drops = DropReport(counters)
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
         self._plane.rules = _rules(settings, console.line)
@@ -146,6 +149,8 @@ class BootProgram:
         self._restock()
         self._journal.tick()
         self._console.quiet(time.time())
+        if (dropped := self._drops.line(time.monotonic())) is not None:
+            self._console.line(dropped)
         self._keep_heard()
 
     def _keep_heard(self) -> None:

@@ -119,6 +119,9 @@ def runs(datagrams: Sequence[bytes]) -> Iterator[list[bytes]]:
     All of a run have one length, but its last may be shorter; a run has at most ``MAX_SEGMENTS``
     datagrams and ``MAX_DATAGRAM`` bytes. An empty datagram is a run of its own.
     """
+    if _is_one_run(datagrams):  # nearly every window is
+        yield list(datagrams)
+        return
     run: list[bytes] = []
     for one in datagrams:
         if run and (
@@ -132,6 +135,18 @@ def runs(datagrams: Sequence[bytes]) -> Iterator[list[bytes]]:
         run.append(one)
     if run:
         yield run
+
+
+def _is_one_run(datagrams: Sequence[bytes]) -> bool:
+    """Whether one message carries all of them; False may also mean that it takes a closer look."""
+    if not 1 < len(datagrams) <= MAX_SEGMENTS:
+        return False
+    size = len(datagrams[0])
+    return (
+        0 < len(datagrams[-1]) <= size
+        and len(datagrams) * size <= MAX_DATAGRAM
+        and set(map(len, datagrams[:-1])) == {size}
+    )
 
 
 class UdpPort:
