@@ -5,11 +5,12 @@ BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: help demo test check lint unit system lock clean
+.PHONY: help demo test check bench docs lint unit system lock clean
 help:
 	@echo "make demo   a virtual machine network-boots into the Debian installer"
 	@echo "make test   every test, real firmware included"
 	@echo "make check  lint, types, import arrows, unit tests; under a minute"
+	@echo "make bench  speed beside dnsmasq, tftpd-hpa, atftpd and nginx"
 
 # One stamp a step, so that a second run starts at once.
 .cache/system.stamp: packages.txt
@@ -42,6 +43,12 @@ check: lint unit
 
 test: $(VENV)/stamp lint
 	$(SUDO) --preserve-env=NETBOOT_CACHE,CI $(BIN)/python -m pytest
+
+bench: $(VENV)/stamp
+	$(SUDO) --preserve-env=NETBOOT_CACHE $(BIN)/python -m benchmarks.run --size full
+
+docs: $(VENV)/stamp
+	$(BIN)/python docs/generate.py
 
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \

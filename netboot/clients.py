@@ -13,6 +13,7 @@ them (``netboot.learning``). What forces each row:
 * A Raspberry Pi's ROM takes the server's address from the offer and asks TFTP for its own files.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netboot.model import Arch, Client, Firmware, Shape
@@ -37,7 +38,7 @@ _UEFI_SHAPES = (Shape.BINL, Shape.DISCOVERY_CONTROL, Shape.BOOTFILE)
 _BIOS_SHAPES = (Shape.DISCOVERY_CONTROL, Shape.BINL, Shape.BOOTFILE)
 _HTTP_SHAPES = (Shape.HTTP,)
 
-KINDS = {
+KINDS: Mapping[int, Kind] = {
     # option 93, RFC 4578 and the IANA registry "Processor Architecture Types"
     Arch.BIOS: Kind("BIOS", ("undionly.kpxe", "ipxe.pxe"), _BIOS_SHAPES),
     Arch.IA32: Kind("UEFI ia32", (), _UEFI_SHAPES),
@@ -64,7 +65,7 @@ def usual_firmware(arch: int) -> Firmware:
     """The dialect a client of this architecture speaks before it is iPXE."""
     if arch == Arch.BIOS:
         return Firmware.BIOS
-    known = KINDS.get(Arch(arch)) if arch in set(Arch) else None
+    known = KINDS.get(arch)
     return Firmware.HTTP if known and known.shapes == _HTTP_SHAPES else Firmware.UEFI
 
 
@@ -74,6 +75,8 @@ def kind_of(client: Client) -> Kind:
         return IPXE
     if client.firmware is Firmware.RPI:
         return RASPBERRY_PI
+    known = KINDS.get(client.arch)
+    if known is not None:
+        return known
     shapes = _HTTP_SHAPES if client.firmware is Firmware.HTTP else _UEFI_SHAPES
-    unknown = Kind(f"architecture {client.arch:#04x}, which no table of ours has", (), shapes)
-    return KINDS.get(Arch(client.arch), unknown) if client.arch in set(Arch) else unknown
+    return Kind(f"architecture {client.arch:#04x}, which no table of ours has", (), shapes)

@@ -19,6 +19,7 @@ from netboot.errors import ConfigError
 DEFAULT_PATH = Path("/etc/netboot/netboot.toml")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
+WindowSize = Annotated[int, Meta(ge=1, le=1024)]
 InterfaceName = Annotated[
     str,
     Meta(
@@ -99,9 +100,15 @@ class Dhcp(Checked, frozen=True):
 
 
 class Tftp(Checked, frozen=True):
-    """RFC 1350 says port 69, and firmware knows no other."""
+    """RFC 1350 says port 69, and firmware knows no other.
+
+    ``windowsize``: blocks a client may ask for at once (RFC 7440); a larger burst overruns the
+    receive ring of some ROMs. ``single_port``: answer from port 69 itself, for NAT in between.
+    """
 
     port: Port = 69
+    windowsize: WindowSize = 16
+    single_port: bool = False
 
 
 class Api(Checked, frozen=True):

@@ -23,7 +23,7 @@ from netboot.boot.journal import Journal
 from netboot.boot.kept import KeptFile
 from netboot.boot.link import ControlLink
 from netboot.boot.plane import BootPlane
-from netboot.boot.tftp import TftpServer
+from netboot.boot.tftp import TftpLimits, TftpServer
 from netboot.config import Settings
 from netboot.console import Console
 from netboot.errors import ConfigError
@@ -86,7 +86,13 @@ class BootProgram:
         self._plane.own_addresses = frozenset(self._addresses.values())
         self._dhcp = ProxyDhcp(reactor, self._plane, self._addresses)
         self._tftp = TftpServer(
-            reactor, self._plane.find, self._plane.tftp_outcome, port=settings.tftp.port
+            reactor,
+            self._plane.find,
+            self._plane.tftp_outcome,
+            port=settings.tftp.port,
+            limits=TftpLimits(
+                max_windowsize=settings.tftp.windowsize, single_port=settings.tftp.single_port
+            ),
         )
         self._http = BootHttp(reactor, self._plane, port=settings.http.port)
         counters = (self._dhcp.drops, self._tftp.drops, self._http.drops, self._journal.drops)

@@ -59,7 +59,7 @@ class Console:
     def event(self, event: Event) -> None:
         """Show one event, unless too many came; never raises."""
         self._heard = self._heard or event.kind is not Kind.LOST
-        boot = self._followed(event)
+        boot = self._followed(event) if self._terminal else None
         self._sum_up(event.time)
         if not self._budget.allows(event):
             return

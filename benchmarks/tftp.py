@@ -1,0 +1,54 @@
+"""TFTP reads: one client or many, lock-step or in windows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from benchmarks import load, ours, peers
+from benchmarks.work import Figure, Server, Sides, Size, Work
+
+BLKSIZE = 1468
+MIB = 1 << 20
+FILE = "images/bench/file"
+
+
+@contextmanager
+def _sides(size: Size, *, program: str, start: peers.Start, length: int) -> Iterator[Sides]:
+    length = size.of(length, BLKSIZE)
+    with (
+        ours.serving(files={"file": length}) as netboot,
+        peers.serving(program, start, {FILE: length}) as peer,
+    ):
+        yield Sides(netboot, peer)
+
+
+def _measure(server: Server, size: Size, *, clients: int, windowsize: int, length: int) -> Figure:
+    length = size.of(length, BLKSIZE)
+    arguments: list[str | int] = [server.address, FILE, length, clients, BLKSIZE, windowsize]
+    done = load.run(server, "tftp", arguments)
+    return Figure(done.mib_per_second, done.cpu / done.gigabytes, None, done.failed)
+
+
+def _work(
+    clients: int, windowsize: int, mib: int, program: str, start: peers.Start, goal: str
+) -> Work:
+    who = "one client" if clients == 1 else f"{clients} clients"
+    how = "lock-step" if windowsize == 1 else f"windowsize {windowsize}"
+    return Work(
+        f"tftp-{clients}-{windowsize}",
+        f"TFTP {who}, {how}, blksize {BLKSIZE}",
+        "MiB/s",
+        goal,
+        partial(_sides, program=program, start=start, length=mib * MIB),
+        partial(_measure, clients=clients, windowsize=windowsize, length=mib * MIB),
+        cpu_unit="GB",
+    )
+
+
+WORKS = (
+    _work(1, 1, 32, "in.tftpd", peers.tftpd_hpa, "≥ 0.9x"),
+    _work(1, 4, 128, "atftpd", peers.atftpd, "≥ 1.0x"),
+    _work(1, 64, 256, "atftpd", peers.atftpd, "≥ 2.5x"),
+    _work(32, 1, 8, "dnsmasq", peers.dnsmasq_tftp, "≥ 0.9x"),
+    _work(200, 4, 2, "dnsmasq", peers.dnsmasq_tftp, "≥ 1.8x, none fails"),
+)
