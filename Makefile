@@ -2,7 +2,8 @@
 PYTHON ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
-SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# run as root; the variables named are the ones that survive sudo
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=NETBOOT_CACHE,CI)
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
 
 .PHONY: help demo test check bench docs lint unit system lock clean
@@ -28,7 +29,7 @@ $(VENV)/stamp: requirements.lock pyproject.toml | .cache/system.stamp
 system: .cache/system.stamp
 
 demo: $(VENV)/stamp
-	$(SUDO) --preserve-env=NETBOOT_CACHE $(BIN)/python -m netboot.lab.demo
+	$(AS_ROOT) $(BIN)/python -m netboot.lab.demo
 
 lint: $(VENV)/stamp
 	$(BIN)/ruff format --check --quiet .
@@ -42,10 +43,10 @@ unit: $(VENV)/stamp
 check: lint unit
 
 test: $(VENV)/stamp lint
-	$(SUDO) --preserve-env=NETBOOT_CACHE,CI $(BIN)/python -m pytest
+	$(AS_ROOT) $(BIN)/python -m pytest
 
 bench: $(VENV)/stamp
-	$(SUDO) --preserve-env=NETBOOT_CACHE $(BIN)/python -m benchmarks.run --size full
+	$(AS_ROOT) $(BIN)/python -m benchmarks.run --size full
 
 docs: $(VENV)/stamp
 	$(BIN)/python docs/generate.py
