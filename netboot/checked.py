@@ -140,7 +140,7 @@ def _flat(text: str) -> str:
 # Finding the first value that does not fit.
 
 
-def _misfit(raw: object, shape: Any, key: str, error: Exception) -> tuple[str, str]:  # noqa: ANN401
+def _misfit(raw: object, shape: Any, key: str, error: Exception) -> tuple[str, str]:  # noqa: ANN401 -- a type as msgspec takes it
     """Descend to the innermost value that does not fit: its key, and what is wrong with it."""
     if isinstance(error, RecursionError):
         return key, "is nested too deep"
@@ -155,7 +155,7 @@ def _misfit(raw: object, shape: Any, key: str, error: Exception) -> tuple[str, s
     return key, f"= {shown(raw)}: must be {allowed(shape)}"
 
 
-def _failure(value: object, shape: Any) -> Exception | None:  # noqa: ANN401
+def _failure(value: object, shape: Any) -> Exception | None:  # noqa: ANN401 -- a type as msgspec takes it
     try:
         msgspec.convert(value, shape)
     except (ValueError, RecursionError) as error:
@@ -163,7 +163,7 @@ def _failure(value: object, shape: Any) -> Exception | None:  # noqa: ANN401
     return None
 
 
-def _wrong_keys(raw: dict[Any, Any], shape: Any, key: str) -> tuple[str, str] | None:  # noqa: ANN401
+def _wrong_keys(raw: dict[Any, Any], shape: Any, key: str) -> tuple[str, str] | None:  # noqa: ANN401 -- a type as msgspec takes it
     if not (isinstance(shape, type) and issubclass(shape, msgspec.Struct)):
         return None
     fields = msgspec.structs.fields(shape)
@@ -179,7 +179,7 @@ def _wrong_keys(raw: dict[Any, Any], shape: Any, key: str) -> tuple[str, str] | 
     return None
 
 
-def _parts(raw: object, shape: Any) -> Iterator[tuple[object, Any, str]]:  # noqa: ANN401
+def _parts(raw: object, shape: Any) -> Iterator[tuple[object, Any, str]]:  # noqa: ANN401 -- a type as msgspec takes it
     """Every value directly inside ``raw`` with the shape it should have and the step to it."""
     arguments = typing.get_args(shape)
     if not _same_kind(shape, raw):
@@ -198,7 +198,7 @@ def _parts(raw: object, shape: Any) -> Iterator[tuple[object, Any, str]]:  # noq
             yield value, arguments[index if fixed else 0], f"[{index}]"
 
 
-def _bare(shape: Any, raw: object) -> Any:  # noqa: ANN401
+def _bare(shape: Any, raw: object) -> Any:  # noqa: ANN401 -- a type as msgspec takes it
     """The shape without its annotations; of a union, the member of the same kind as ``raw``."""
     if typing.get_origin(shape) is Annotated:
         return _bare(typing.get_args(shape)[0], raw)
@@ -208,7 +208,7 @@ def _bare(shape: Any, raw: object) -> Any:  # noqa: ANN401
     return next((member for member in members if _same_kind(member, raw)), shape)
 
 
-def _same_kind(shape: Any, raw: object) -> bool:  # noqa: ANN401
+def _same_kind(shape: Any, raw: object) -> bool:  # noqa: ANN401 -- a type as msgspec takes it
     origin = typing.get_origin(shape) or shape
     if not isinstance(origin, type):
         return False

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -234,10 +234,9 @@ class TestOneBoot:
             ("52:54:00:00:01:02", "ipxe-rom-bios-discover", ["--firmware", "ipxe", "--arch", "0"]),
             ("52:54:00:00:01:03", UEFI, ["--arch", "0x07"]),
         ):
-            seen = [record.id for record in site.timeline(mac)]
             client.offer_before(SENTINEL, mac, packet)
-            [event] = await_(partial(answer, site, mac, max(seen, default=0)), "the answer")
             said = json.loads(site.netboot("explain", mac, *words, "--json").stdout)
+            event = await_(partial(answer, site, mac, said), "the answer")
             if event.kind is Kind.IGNORED:
                 assert (said["verdict"], said["reasons"][-1]) == ("ignore", event.detail)
                 continue
@@ -248,10 +247,15 @@ class TestOneBoot:
                 assert client.boot_file(mac) == said["loader"]
 
 
-def answer(site: Site, mac: str, after: int) -> list[Event]:
-    """What a DISCOVER came to, as the timeline has it."""
-    events = (record.event for record in site.timeline(mac, after))
-    return [one for one in events if one.kind in (Kind.OFFER, Kind.IGNORED)]
+def answer(site: Site, mac: str, said: Mapping[str, object]) -> Event | None:
+    """What a DISCOVER of that firmware and architecture came to, as the timeline has it."""
+    for event in (record.event for record in site.timeline(mac)):
+        asked = (event.data.get("firmware"), event.data.get("arch"))
+        if event.kind is Kind.IGNORED or (
+            event.kind is Kind.OFFER and asked == (said["firmware"], said["arch"])
+        ):
+            return event
+    return None
 
 
 class TestNodes:
@@ -467,7 +471,7 @@ class TestEnd:
         program.process.kill()
         await_(lambda: all(has_ended(one) for one in parts), "their end", 3)
         program = other.serve()
-        assert client.offer(self.MAC) is not None
+        await_(lambda: client.offer(self.MAC), "an OFFER")  # once control has said who is who
         began = time.monotonic()
         assert program.end() == 0
         assert time.monotonic() - began < 3

@@ -160,7 +160,7 @@ class _Session(Protocol):
 
     transport: Any
 
-    def __init__(self, link: ControlLink, outbox: Outbox, reactor: Any) -> None:  # noqa: ANN401
+    def __init__(self, link: ControlLink, outbox: Outbox, reactor: Any) -> None:  # noqa: ANN401 -- many interfaces at once
         self._link = link
         self._outbox = outbox
         self._reactor = reactor
@@ -220,7 +220,7 @@ class _Sessions(ClientFactory):
 
     noisy = False
 
-    def __init__(self, link: ControlLink, outbox: Outbox, reactor: Any) -> None:  # noqa: ANN401
+    def __init__(self, link: ControlLink, outbox: Outbox, reactor: Any) -> None:  # noqa: ANN401 -- many interfaces at once
         self._link = link
         self._outbox = outbox
         self._reactor = reactor

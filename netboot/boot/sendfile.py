@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.tcp import Connection
-from zope.interface import implementer  # type: ignore[import-untyped]
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope has no types
 
 from netboot.boot.ranges import ByteRange
 

@@ -55,11 +55,12 @@ def fetch_missing(settings: Settings, say: Callable[[str], None], progress: Prog
 def needed(settings: Settings) -> list[str]:
     """The images a boot could ask for now, the loaders first."""
     profiles = load_profiles(settings.templates)
-    wanted = list(_images(profiles, _profiles_in_use(settings)))
-    return list(dict.fromkeys([LOADERS, *(wanted or [FIRST_IMAGE])]))
+    used = _profiles_in_use(settings)
+    wanted = _images(profiles, used) if used else [FIRST_IMAGE]
+    return list(dict.fromkeys([LOADERS, *wanted]))
 
 
-def _profiles_in_use(settings: Settings) -> Iterable[str]:
+def _profiles_in_use(settings: Settings) -> list[str]:
     with open_inventory(settings) as inventory:
         snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
     used = [node.profile for node in snapshot.nodes_in_effect() if node.profile is not None]

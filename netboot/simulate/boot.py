@@ -120,7 +120,7 @@ class Boot:
 
         Misses are normal; without its firmware and a kernel it stops.
         """
-        named = source.tftp_server if source.tftp_server.count(".") == 3 else ""  # noqa: PLR2004
+        named = source.tftp_server if source.tftp_server.count(".") == 3 else ""  # noqa: PLR2004 -- dots of an address
         server = named or source.boot_server
         options = tuple(self._firmware.tftp.items())
         prefix = f"{self._machine.serial}/"
