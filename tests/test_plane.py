@@ -19,7 +19,7 @@ from netboot.events import Event, Kind
 from netboot.learning import Learning
 from netboot.model import Client, Firmware, Image, ImageFile, Mac, Node, Verdict
 from netboot.policy import Rules
-from netboot.snapshot import Snapshot
+from netboot.snapshot import EMPTY, Snapshot
 
 KNOWN, SECOND, UNKNOWN = (Mac(f"52:54:00:00:00:0{n}") for n in (1, 2, 3))
 PEER, OTHER, LOCAL = "192.0.2.7", "192.0.2.8", "192.0.2.1"
@@ -265,6 +265,14 @@ class TestTransfers:
     def test_nothing_else_is_served(self, desk: Desk, name: str) -> None:
         with pytest.raises(NotServed):
             desk.plane.find(name, PEER, LOCAL)
+
+
+def test_it_is_well_when_it_has_been_told_of_its_nodes(desk: Desk) -> None:
+    assert desk.plane.health() is None
+    desk.plane.snapshot = EMPTY
+    assert "no nodes are known yet" in (desk.plane.health() or "")
+    desk.plane.snapshot = Snapshot(1, ())
+    assert desk.plane.health() is None
 
 
 def test_a_change_is_one_assignment(desk: Desk) -> None:

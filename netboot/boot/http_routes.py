@@ -1,7 +1,7 @@
 """What may be asked for: the routes, and what has to stand behind them.
 
 ====================================  ==========================================================
-``/healthz``                          200 ``ok``, or 503 and why not
+``/healthz``                          200 ``ok``, or 503 and why not: no nodes known yet
 ``/ipxe/<mac>``                       this machine's iPXE script; ``?profile=`` and others go along
 ``/autoexec.ipxe``                    what iPXE's EFI builds run before anything else
 ``/node/<token>/<file>``              one machine's own files, such as its preseed

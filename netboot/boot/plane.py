@@ -222,6 +222,8 @@ class BootPlane:
 
     def health(self) -> str | None:
         """Why we cannot serve, None when we can."""
+        if self.snapshot is EMPTY:
+            return "no nodes are known yet: the control program has not sent them"
         return None
 
     def file(self, name: str) -> ImageFile:

@@ -22,6 +22,8 @@ READY_TIMEOUT = 30.0
 
 _NETBOOT = (sys.executable, "-m", "netboot")
 _POLL = 0.2
+_HTTP_ERROR = 22
+"""What curl ends with where the server is there and says no."""
 _LONGEST_WAIT = 20.0
 _MANY = 1000
 _PATIENCE = 60.0
@@ -82,7 +84,9 @@ class Site:
         return self.host.run(command, check=check, timeout=_PATIENCE, env=_environment())
 
     def serve(self, *arguments: str, on_line: Callable[[str], None] | None = None) -> Program:
-        """Start ``netboot serve`` and wait until machines can be answered.
+        """Start ``netboot serve`` and wait until its nodes are answered.
+
+        One ``--role`` alone is waited for until it listens: nobody may have told it of nodes.
 
         Raises:
             OperationError: it did not become ready; the text has what it said.
@@ -92,7 +96,8 @@ class Site:
         program = self.host.start(command, log, on_line=on_line, env=_environment())
         deadline = time.monotonic() + READY_TIMEOUT
         while time.monotonic() < deadline and program.process.poll() is None:
-            if self.fetch("/healthz").returncode == 0:
+            answered = self.fetch("/healthz").returncode
+            if answered == 0 or (answered == _HTTP_ERROR and "--role" in arguments):
                 return program
             time.sleep(_POLL)
         raise OperationError(f"netboot serve is not ready; its last lines:\n{program.tail()}")
