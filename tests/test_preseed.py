@@ -119,7 +119,7 @@ def test_a_password_in_clear_is_refused_and_not_repeated(name: str, clear: str) 
     with pytest.raises(NotBootable) as caught:
         preseed(user="anna", **{name: clear})
     told = str(caught.value)
-    assert re.match(r"templates/preseed/debian.cfg line \d+: node n1: a password must be", told)
+    assert re.match(r"templates/preseed/debian.cfg.j2 line \d+: node n1: a password must be", told)
     assert not clear or clear not in told
 
 
@@ -133,17 +133,17 @@ def test_a_password_in_clear_is_refused_and_not_repeated(name: str, clear: str) 
     "name", ["user", "packages", "timezone", "disk", "late_command", "proxy", "suite"]
 )
 def test_a_value_cannot_begin_another_line(name: str, bad: str) -> None:
-    with pytest.raises(NotBootable, match=r"debian.cfg line \d+: node n1: a value "):
+    with pytest.raises(NotBootable, match=r"debian.cfg.j2 line \d+: node n1: a value "):
         preseed(**{name: bad})
 
 
 def test_an_undefined_name_is_told_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "preseed").mkdir()
-    (tmp_path / "preseed" / "debian.cfg").write_text("# ours\nd-i a/b string {{ vars.colour }}\n")
+    (tmp_path / "preseed" / "debian.cfg.j2").write_text("# ours\nd-i a/b string {{ vars.colour }}\n")
     node = Node("n1", (MAC,), "debian-12")
     with pytest.raises(NotBootable) as caught:
         render_preseed(node, PROFILES["debian-12"], SERVER, MIRROR, templates=Templates([tmp_path]))
-    told = f"{tmp_path}/preseed/debian.cfg line 2: node n1: 'colour' is undefined"
+    told = f"{tmp_path}/preseed/debian.cfg.j2 line 2: node n1: 'colour' is undefined"
     assert str(caught.value) == told
 
 
