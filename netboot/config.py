@@ -41,6 +41,13 @@ Url = Annotated[
         description="a URL that starts with http:// or https://",
     ),
 ]
+ProxyUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/\"]+[^\s\"]*\Z",  # apt wants it in quotes
+        description="a URL such as http://proxy.example:3142",
+    ),
+]
 Folder = Annotated[
     str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
 ]
@@ -118,9 +125,13 @@ class Api(Checked, frozen=True):
 
 
 class Debian(Checked, frozen=True):
-    """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given."""
+    """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given.
+
+    ``proxy``: the HTTP proxy it is reached by, for example a caching one in the lab.
+    """
 
     mirror: Url | None = None
+    proxy: ProxyUrl | None = None
 
 
 class Settings(Checked, frozen=True):

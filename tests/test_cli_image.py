@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from netboot.cli.main import root
 from netboot.errors import ConfigError
 from netboot.media import library
+from netboot.media.definition import definitions
 
 
 @pytest.fixture
@@ -42,16 +43,18 @@ def run(*arguments: str) -> Result:
 @pytest.mark.usefixtures("data_dir")
 def test_list_says_what_is_fetched_how_old_it_is_and_what_to_do_otherwise() -> None:
     lines = run("list").output.splitlines()
-    assert [line.split()[0] for line in lines] == ["debian-12", "debian-13", "ipxe"]
+    names = [line.split()[0] for line in lines]
+    assert names == list(definitions())
     assert lines[0].endswith("not fetched: netboot image fetch debian-12")
-    assert lines[2].endswith("1.21.1, 0.0 MB, fetched 3 hours ago")
+    ipxe = lines[names.index("ipxe")]
+    assert ipxe.endswith("1.21.1, 0.0 MB, fetched 3 hours ago")
 
 
 @pytest.mark.usefixtures("data_dir")
 def test_list_as_json() -> None:
-    debian, _, ipxe = json.loads(run("list", "--json").stdout)
-    assert (debian["name"], debian["version"]) == ("debian-12", None)
-    assert (ipxe["name"], ipxe["version"], ipxe["size"]) == ("ipxe", "1.21.1", 6)
+    listed = {one["name"]: one for one in json.loads(run("list", "--json").stdout)}
+    assert listed["debian-12"]["version"] is None
+    assert (listed["ipxe"]["version"], listed["ipxe"]["size"]) == ("1.21.1", 6)
 
 
 @pytest.mark.usefixtures("data_dir")
@@ -85,4 +88,4 @@ def test_verify_names_a_broken_manifest_and_an_image_that_was_never_fetched(data
 def test_a_bad_name_lists_the_known_ones(arguments: list[str]) -> None:
     done = run(*arguments)
     assert isinstance(done.exception, ConfigError)
-    assert "known: debian-12, debian-13, ipxe" in str(done.exception)
+    assert f"known: {', '.join(definitions())}" in str(done.exception)

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterable
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -185,39 +184,19 @@ DEFAULT = Route(IPv4Network("0.0.0.0/0"), "10.77.0.1", "eth0", 0)
 
 
 @pytest.mark.parametrize(
-    ("cables", "table", "expected"),
+    ("driver", "table", "expected"),
     [
-        ({"eth0"}, (HOME, DEFAULT), PROBLEM),
-        ({"eth0"}, (HOME,), OK),  # no router between: a network of the operator's own
-        (set(), (HOME, DEFAULT), OK),  # host networking, macvlan
+        ("veth", (HOME, DEFAULT), PROBLEM),
+        ("veth", (HOME,), OK),  # no router between: a network of the operator's own
+        ("macvlan", (HOME, DEFAULT), OK),
     ],
 )
 def test_a_container_s_own_bridge_is_a_problem(
-    cables: set[str], table: tuple[Route, ...], expected: Severity
+    driver: str, table: tuple[Route, ...], expected: Severity
 ) -> None:
-    ((severity, what),) = told(reach.bridged("docker", cables, (ETH0,), table))
+    ((severity, what),) = told(reach.bridged("docker", {"eth0": driver}, (ETH0,), table))
     assert severity is expected
     assert "docker" in what
-
-
-@pytest.mark.parametrize(
-    ("mark", "groups", "engine"),
-    [
-        (True, "", "docker"),
-        (False, "0::/", ""),
-        (False, "0::/system.slice/docker-0123.scope", "docker"),
-        (False, "1:name=systemd:/kubepods/burstable/pod1", "kubepods"),
-    ],
-)
-def test_whose_container_this_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bool, groups: str, engine: str
-) -> None:
-    (tmp_path / "cgroup").write_text(groups)
-    if mark:
-        (tmp_path / "mark").touch()
-    monkeypatch.setattr(reach, "_MARKS", {"docker": tmp_path / "mark"})
-    monkeypatch.setattr(reach, "_CGROUP", tmp_path / "cgroup")
-    assert reach.engine_of_this_container() == engine
 
 
 @pytest.mark.parametrize(

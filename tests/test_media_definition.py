@@ -21,13 +21,18 @@ architecture = "amd64"
 
 def test_the_images_that_ship() -> None:
     shipped = definitions()
-    assert list(shipped) == ["debian-12", "debian-13", "ipxe"]
+    assert list(shipped) == sorted(shipped)
+    assert {"debian-12", "debian-12-firmware", "debian-13", "ipxe"} <= set(shipped)
     for number, suite in ((12, "bookworm"), (13, "trixie")):
         image = shipped[f"debian-{number}"]
         assert image.source.suite == suite
         assert image.source.package == f"debian-installer-{number}-netboot-amd64"
         assert set(image.files) == {"linux", "initrd.gz"}
         assert all(f"/{number}/amd64/text/" in path for path in image.files.values())
+        firmware = shipped[f"debian-{number}-firmware"]
+        assert (firmware.source.suite, firmware.source.package) == (suite, None)
+        assert firmware.firmware["firmware-realtek"] == ("rtl_nic/*",)
+        assert {"firmware-bnx2", "firmware-bnx2x", "firmware-qlogic"} <= set(firmware.packages)
     assert {"snponly.efi", "ipxe.efi", "undionly.kpxe", "arm64/ipxe.efi"} <= set(
         shipped["ipxe"].files
     )
@@ -49,6 +54,12 @@ def test_the_images_that_ship() -> None:
         ('[files]\n"linux" = "/boot/linux"', "[files]", "files"),
         ("[files]", '[files]\n"again" = "/boot/linux"', "is the same file as"),
         ("[files]", "[files", "is not TOML"),
+        ('[files]\n"linux" = "/boot/linux"', "", "files: or firmware: one of the two"),
+        ("[files]", "[firmware]\ntiny = ['x/*']\n[files]", "files: or firmware: one of the two"),
+        ("[files]", "[firmware]\ntiny = ['/x']\n[files]", "firmware.tiny[0]: ="),
+        ("[files]", "[firmware]\ntiny = []\n[files]", "firmware.tiny: ="),
+        ('package = "tiny"\n', "", "source.package: names the package"),
+        ('[files]\n"linux" = "/boot/linux"', "[firmware]\nx = ['y']", "source.package: names the"),
     ],
 )
 def test_a_wrong_definition_names_file_and_key(
@@ -71,5 +82,5 @@ def test_a_name_that_could_not_be_a_folder(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'debian-1' is no known image; known: debian-12, debian"):
+    with pytest.raises(ConfigError, match="'debian-1' is no known image; known: debian-12, debi"):
         known_only(["debian-12", "debian-1"], definitions())

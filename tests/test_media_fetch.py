@@ -1,28 +1,38 @@
 """Fetching against a small signed Debian archive on loopback, whole and with every fault."""
 
 import hashlib
-import http.server
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
+import msgspec
 import pytest
 
 from netboot import config, resources
 from netboot.errors import ConfigError, OperationError
 from netboot.media import library
 from netboot.media.fetch import each, fetch
+from netboot.media.patience import Away
 from netboot.media.progress import silent
+from tests.signed_archive import (
+    PATIENCE,
+    Archive,
+    Mirror,
+    Signer,
+    build_deb,
+    mirror_of,
+    new_signer,
+    sha256,
+)
 
 KERNEL = random.Random(1).randbytes(300_000)  # noqa: S311 -- content, not a secret
 INITRD = random.Random(2).randbytes(900_000)  # noqa: S311 -- likewise
@@ -33,149 +43,31 @@ source = {{ suite = "{suite}", component = "main", package = "{package}", archit
 {files}
 """
 FILES = {"linux": "/usr/lib/tiny/linux", "sub/initrd.gz": "/usr/lib/tiny/initrd.gz"}
-PATIENCE = 20
-"""Seconds anything here may take before it counts as hung."""
-
-
-@dataclass
-class Signer:
-    """A key pair in a GNUPGHOME of its own."""
-
-    home: Path
-    keyring: Path
-
-    def clearsign(self, release: Path) -> None:
-        signed = release.with_name("InRelease")
-        self._gpg("--yes", "--output", str(signed), "--clearsign", str(release))
-
-    def _gpg(self, *arguments: str) -> None:
-        command = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
-def new_signer() -> Iterator[Callable[[str], Signer]]:
-    made = []
-
-    def make(name: str) -> Signer:
-        home = Path(tempfile.mkdtemp(prefix="gpg-"))  # short: an agent's socket path has 108 bytes
-        signer = Signer(home, home / "public.gpg")
-        made.append(signer)
-        who = f"{name} <{name}@example.org>"
-        signer._gpg("--passphrase", "", "--quick-generate-key", who, "ed25519", "sign", "never")
-        signer._gpg("--output", str(signer.keyring), "--export")
-        return signer
-
-    yield make
-    for signer in made:
-        subprocess.run(["gpgconf", "--homedir", str(signer.home), "--kill", "all"], check=False)
-        shutil.rmtree(signer.home, ignore_errors=True)  # its agent removes its sockets meanwhile
+def archive_key() -> Iterator[Signer]:
+    with new_signer("archive") as signer:
+        yield signer
 
 
 @pytest.fixture(scope="module")
-def archive_key(new_signer: Callable[[str], Signer]) -> Signer:
-    return new_signer("archive")
+def stranger() -> Iterator[Signer]:
+    with new_signer("stranger") as signer:
+        yield signer
 
 
-@pytest.fixture(scope="module")
-def stranger(new_signer: Callable[[str], Signer]) -> Signer:
-    return new_signer("stranger")
-
-
-def build_deb(folder: Path, version: str, kernel: bytes = KERNEL) -> Path:
+def build_tiny(folder: Path, version: str) -> Path:
     """Write ``tiny_<version>_all.deb``: two files, a symbolic link."""
-    tree = folder / f"tree-{version}"
-    files = tree / "usr/lib/tiny"
-    files.mkdir(parents=True)
-    (files / "linux").write_bytes(kernel)
-    (files / "initrd.gz").write_bytes(INITRD)
-    (files / "link").symlink_to("linux")
-    (tree / "DEBIAN").mkdir()
-    (tree / "DEBIAN/control").write_text(
-        f"Package: tiny\nVersion: {version}\nArchitecture: all\n"
-        "Maintainer: Nobody <nobody@example.org>\nDescription: a test\n"
-    )
-    tree.chmod(0o755)
-    (tree / "DEBIAN").chmod(0o755)
-    deb = folder / f"tiny_{version}_all.deb"
-    command = ["dpkg-deb", "-Znone", "--root-owner-group", "-b", str(tree), str(deb)]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
-    return deb
+    files = {"linux": KERNEL + version.encode(), "initrd.gz": INITRD, "link": Path("linux")}
+    named = {f"usr/lib/tiny/{name}": content for name, content in files.items()}
+    return build_deb(folder, "tiny", version, named)
 
 
 @pytest.fixture(scope="module")
 def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("debs")
-    return {v: build_deb(folder, v, KERNEL + v.encode()) for v in ("1", "2~rc1+deb13u1", "3")}
-
-
-@dataclass
-class Archive:
-    """A Debian archive on disk: one suite, one package."""
-
-    root: Path
-    signer: Signer
-
-    @property
-    def release(self) -> Path:
-        return self.root / "dists/test/Release"
-
-    @property
-    def packages(self) -> Path:
-        return self.root / "dists/test/main/binary-amd64/Packages"
-
-    @property
-    def deb(self) -> Path:
-        return next((self.root / "pool").iterdir())
-
-    def publish(self, deb: Path, *, sign: bool = True) -> None:
-        """Make the package the only one of the suite."""
-        shutil.rmtree(self.root / "pool", ignore_errors=True)
-        (self.root / "pool").mkdir(parents=True)
-        shutil.copy(deb, self.root / "pool")
-        control = subprocess.check_output(["dpkg-deb", "-f", str(deb)], text=True)
-        self.packages.parent.mkdir(parents=True, exist_ok=True)
-        self.packages.write_text(
-            f"{control}Filename: pool/{deb.name}\nSize: {deb.stat().st_size}\n"
-            f"SHA256: {_sha256(deb)}\n"
-        )
-        self._write_release(sign=sign)
-
-    def _write_release(self, *, sign: bool) -> None:
-        name = self.packages.relative_to(self.release.parent)
-        self.release.write_text(
-            "Origin: Test\nLabel: Test\nSuite: test\nCodename: test\n"
-            "Date: Sat, 01 Jan 2022 00:00:00 UTC\nArchitectures: amd64 all\nComponents: main\n"
-            f"SHA256:\n {_sha256(self.packages)} {self.packages.stat().st_size} {name}\n"
-        )
-        self.release.with_name("InRelease").unlink(missing_ok=True)
-        if sign:
-            self.signer.clearsign(self.release)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@dataclass
-class Mirror:
-    """The archive by HTTP, with faults to switch on.
-
-    Attributes:
-        cut_at: bytes of a package after which the connection is closed.
-        hold: path suffix whose answer stops half way until ``let_go``.
-        asked: (path, Range header, Authorization header) of each request.
-    """
-
-    url: str
-    cut_at: int | None = None
-    hold: str | None = None
-    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
-    held: threading.Event = field(default_factory=threading.Event)
-    let_go: threading.Event = field(default_factory=threading.Event)
-
-    def debs_asked(self) -> list[str | None]:
-        return [ranged for path, ranged, _ in self.asked if path.endswith(".deb")]
+    return {v: build_tiny(folder, v) for v in ("1", "2~rc1+deb13u1", "3")}
 
 
 @pytest.fixture
@@ -187,60 +79,8 @@ def archive(tmp_path: Path, archive_key: Signer, debs: dict[str, Path]) -> Archi
 
 @pytest.fixture
 def mirror(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    for variable in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    no_retries = archive.root.parent / "apt.conf"  # the host's own settings, which are taken over
-    no_retries.write_text('Acquire::Retries "0";')
-    monkeypatch.setenv("APT_CONFIG", str(no_retries))
-    state = Mirror("")
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            ranged = self.headers.get("Range")
-            state.asked.append((self.path, ranged, self.headers.get("Authorization")))
-            path = archive.root / unquote(self.path).removeprefix("/debian/")
-            if not path.is_file():
-                self.send_error(404)
-                return
-            start = int(ranged.removeprefix("bytes=").rstrip("-")) if ranged else 0
-            content = path.read_bytes()
-            self.send_response(206 if ranged else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
-            if ranged:
-                whole = f"bytes {start}-{len(content) - 1}/{len(content)}"
-                self.send_header("Content-Range", whole)
-            self.end_headers()
-            self._send(content, start)
-
-        def _send(self, content: bytes, start: int) -> None:
-            end = len(content)
-            if self.path.endswith(".deb") and state.cut_at is not None:
-                end = state.cut_at
-            if state.hold is not None and self.path.endswith(state.hold):
-                middle = (start + end) // 2
-                self.wfile.write(content[start:middle])
-                self.wfile.flush()
-                state.held.set()
-                state.let_go.wait(PATIENCE)
-                start = middle
-            self.wfile.write(content[start:end])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            pass  # a client that was killed
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_address[1]}/debian"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with mirror_of(archive, monkeypatch) as state:
         yield state
-        state.let_go.set()
-        server.shutdown()
-        thread.join(PATIENCE)
 
 
 @dataclass
@@ -273,12 +113,17 @@ class Site:
         assert len(library.load(self.image_dir).files) == len(manifest.files)
         return manifest.version
 
+    def part(self, version: str) -> Path:
+        """The package while it is downloaded."""
+        downloads = self.settings.images_dir / ".fetch/test-main-amd64/downloads"
+        return downloads / f"tiny_{version}_all.deb"
+
     def folders(self) -> set[str]:
         links = {"current", "previous"}
         return {path.name for path in self.image_dir.iterdir() if path.name not in links}
 
-    def start(self, *, before: str = "") -> "subprocess.Popen[bytes]":
-        """Start a real ``netboot image fetch tiny``."""
+    def start(self, *, before: str = "", inside: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+        """Start a real ``netboot image fetch tiny``; ``inside`` is a command that runs commands."""
         program = (
             "from pathlib import Path\nfrom netboot import resources\n"
             f"resources.IMAGES = Path({str(self.definitions)!r})\n{before}\n"
@@ -289,7 +134,7 @@ class Site:
         environ["NETBOOT_SERVER_DATA_DIR"] = str(self.settings.data_dir)
         environ["NETBOOT_DEBIAN_MIRROR"] = str(self.settings.debian.mirror)
         return subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
+            [*inside, sys.executable, "-c", program, *arguments],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -328,7 +173,7 @@ def test_a_fetched_image_is_the_packages_files_with_their_history(
     assert image.files["linux"].path.stat().st_mode & 0o777 == 0o644
     manifest = library.read_manifest(library.current(site.image_dir))
     assert (manifest.package, manifest.suite, manifest.mirror) == ("tiny", "test", mirror.url)
-    assert manifest.deb_sha256 == _sha256(archive.deb)
+    assert manifest.deb_sha256 == sha256(archive.deb)
     assert library.installed(site.settings.images_dir) == (image,)
     unpacked = [done for stage, done, _ in seen if stage == "tiny: unpacking"]
     assert unpacked == sorted(unpacked)
@@ -391,6 +236,25 @@ def test_a_mirrors_password_reaches_the_mirror_and_nothing_else(
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_proxy_is_asked_instead_of_the_mirror_and_its_password_stays_secret(
+    site: Site, mirror: Mirror, tmp_path: Path
+) -> None:
+    proxy = mirror.url.removesuffix("/debian").replace("//", "//user:hunter2@")
+    far = "http://mirror.invalid/debian"
+    debian = config.Debian(mirror=far, proxy=proxy)
+    settings = config.Settings(server=config.Server(data_dir=str(tmp_path / "data")), debian=debian)
+    fetch(["tiny"], settings, silent, keyring=site.keyring)
+    assert site.serves() == "1"
+    assert {path.startswith(f"{far}/") for path, *_ in mirror.asked} == {True}
+    assert "hunter2" not in (library.current(site.image_dir) / "manifest.json").read_text()
+    away = config.Debian(mirror=far, proxy="http://user:hunter2@127.0.0.1:9")
+    with pytest.raises(Away, match=r"127\.0\.0\.1:9") as refused:
+        fetch(
+            ["tiny"], msgspec.structs.replace(settings, debian=away), silent, keyring=site.keyring
+        )
+    assert "hunter2" not in str(refused.value)
+
+
 # ---- what is refused: (what is wrong, how it is said)
 
 
@@ -404,7 +268,7 @@ def _tampered_packages(archive: Archive) -> None:
     _tampered_deb(archive)
     text = archive.packages.read_text()
     line = next(line for line in text.splitlines() if line.startswith("SHA256"))
-    archive.packages.write_text(text.replace(line, f"SHA256: {_sha256(archive.deb)}"))
+    archive.packages.write_text(text.replace(line, f"SHA256: {sha256(archive.deb)}"))
 
 
 def _tampered_release(archive: Archive) -> None:
@@ -563,15 +427,21 @@ def test_killed_at_any_moment_the_old_version_serves_and_the_next_fetch_complete
         mirror.hold = moment
         process = site.start()
         assert mirror.held.wait(PATIENCE)
+        if moment == ".deb":
+            eventually(lambda: site.part("3").exists() and site.part("3").stat().st_size > 100_000)
         process.kill()
     process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGKILL
     mirror.hold = None
     mirror.let_go.set()
     assert site.serves() == "1"
+    mirror.asked.clear()
     site.fetch()
     assert site.serves() == "3"
     assert site.folders() == {"1", "3"}
+    if moment == ".deb":
+        [resumed] = mirror.debs_asked()
+        assert resumed is not None
 
 
 @pytest.mark.parametrize(
@@ -583,8 +453,7 @@ def test_ctrl_c_ends_in_order_and_the_next_fetch_resumes(
     mirror.hold = ".deb"
     process = site.start()
     assert mirror.held.wait(PATIENCE)
-    part = site.settings.images_dir / ".fetch/test-main-amd64/downloads/tiny_1_all.deb"
-    eventually(lambda: part.exists() and part.stat().st_size > 100_000)
+    eventually(lambda: site.part("1").exists() and site.part("1").stat().st_size > 100_000)
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
@@ -622,44 +491,67 @@ def test_a_second_fetch_at_once_says_so(site: Site, mirror: Mirror) -> None:
 # ---- who and where
 
 
+def code_of(process: "subprocess.Popen[bytes]") -> int:
+    process.communicate(timeout=PATIENCE)
+    return process.returncode
+
+
+@dataclass
+class Disk:
+    """A small file system that only one mount namespace has.
+
+    Attributes:
+        path: where it is inside; ``seen`` is the same from outside.
+        inside: a command that runs the command after it inside.
+    """
+
+    path: Path
+    seen: Path
+    inside: tuple[str, ...]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = f"mount -t tmpfs -o size=8m tmpfs {path} && echo mounted && exec cat"
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:  # leaving closes its input, which ends it, and with it the mount
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"mounted\n"
+        inside = ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--")
+        yield Disk(path, Path(f"/proc/{holder.pid}/root{path}"), inside)
+        assert holder.stdin is not None
+        holder.stdin.close()
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(
     ("room", "full_while"), [(700_000, "downloading"), (2_000_000, "unpacking")]
 )
 def test_a_full_disk_loses_nothing(
-    room: int,
-    full_while: str,
-    site: Site,
-    archive: Archive,
-    debs: dict[str, Path],
-    tmp_path: Path,
+    room: int, full_while: str, site: Site, archive: Archive, debs: dict[str, Path], disk: Disk
 ) -> None:
     """The package has 1.2 MB, and so have its files."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
-    try:
-        small = Site(_settings(disk, str(site.settings.debian.mirror)), site.keyring, disk)
-        small.fetch()
-        archive.publish(debs["3"])
-        ballast = disk / "ballast"
-        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - room))
-        stages: list[str] = []
-        with pytest.raises(OperationError, match=r"disk is full|No space left") as refused:
-            fetch(
-                ["tiny"],
-                small.settings,
-                lambda stage, *_: stages.append(stage),
-                keyring=site.keyring,
-            )
-        assert full_while in stages[-1], refused.value
-        assert small.serves() == "1"
-        assert shutil.disk_usage(disk).free > room - 200_000  # what it took is given back
-        ballast.unlink()
-        small.fetch()
-        assert small.serves() == "3"
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    mirror = str(site.settings.debian.mirror)
+    small = Site(_settings(disk.path, mirror), site.keyring, site.definitions)
+    seen = Site(_settings(disk.seen, mirror), site.keyring, site.definitions)
+    assert code_of(small.start(inside=disk.inside)) == 0
+    archive.publish(debs["3"])
+    ballast = disk.seen / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(disk.seen).free - room))
+    process = small.start(inside=disk.inside)
+    *stages, refused = process.communicate(timeout=PATIENCE)[1].decode().splitlines()
+    assert process.returncode == 1
+    assert re.search(r"disk is full|disk of .* is full|No space left", refused)
+    assert full_while in stages[-1]
+    assert seen.serves() == "1"
+    assert shutil.disk_usage(disk.seen).free > room - 200_000  # what it took is given back
+    ballast.unlink()
+    assert code_of(small.start(inside=disk.inside)) == 0
+    assert seen.serves() == "3"
 
 
 @pytest.mark.root

@@ -7,15 +7,17 @@ import pytest
 
 from netboot import config
 from netboot.media import library
-from netboot.media.definition import definitions
+from netboot.media.definition import FIRMWARE, definitions
 from netboot.media.fetch import fetch
 from netboot.media.progress import silent
 
 CACHE = Path(os.environ.get("NETBOOT_CACHE", Path(__file__).parent.parent / ".cache"))
 MAGIC = {
-    # served name → (offset, bytes) of what it must be
+    # served name, where needed with its image → (offset, bytes) of what it must be
     "linux": (0x202, b"HdrS"),
+    "debian-13-arm64/linux": (0x38, b"ARMd"),
     "initrd.gz": (0, b"\x1f\x8b"),
+    "firmware.cpio.gz": (0, b"\x1f\x8b"),
     "ipxe.lkrn": (0x202, b"HdrS"),
     "snponly.efi": (0, b"MZ"),
     "ipxe.efi": (0, b"MZ"),
@@ -35,10 +37,11 @@ def test_the_signed_archive_gives_every_image_that_ships() -> None:
     fetched = fetch(list(known), settings, silent)
     assert [image.name for image in fetched] == list(known)
     for image in fetched:
-        assert set(image.files) == set(known[image.name].files)
+        assert set(image.files) == set(known[image.name].files or [FIRMWARE])
         folder = library.current(settings.images_dir / image.name)
         assert library.check(folder, library.read_manifest(folder)) == ()
         for served, file in image.files.items():
-            if served in MAGIC:
-                offset, magic = MAGIC[served]
+            known_magic = MAGIC.get(f"{image.name}/{served}", MAGIC.get(served))
+            if known_magic is not None:
+                offset, magic = known_magic
                 assert file.path.read_bytes()[offset : offset + len(magic)] == magic

@@ -15,9 +15,10 @@ from netboot.checked import Checked
 from netboot.cli.main import EXIT_FAILED, settings
 from netboot.cli.progress import megabytes, shown
 from netboot.errors import ConfigError
-from netboot.media import library
+from netboot.media import drift, library
 from netboot.media.apt import ARCHIVE_KEYRING
 from netboot.media.definition import Definition, definitions, known_only
+from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import each
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -36,12 +37,14 @@ class _Listed(Checked, frozen=True):
 
 
 class _Checked(Checked, frozen=True):
-    """One image of ``image verify``."""
+    """One image of ``image verify``; ``mirror`` says whether an installer fits the mirror."""
 
     name: str
     version: str | None
     files: int
     problems: tuple[str, ...]
+    mirror: Fit | None = None
+    notes: tuple[str, ...] = ()
 
 
 @click.group()
@@ -68,16 +71,19 @@ def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- c
         click.echo(f"{line.name:{width}}  {line.title}; {state}")
 
 
-@image.command()
-@click.argument("names", nargs=-1, metavar="NAME…")
-@click.option("--all", "everything", is_flag=True, help="Every image there is.")
-@click.option(
+_keyring = click.option(
     "--keyring",
     type=click.Path(path_type=Path, dir_okay=False),
     default=ARCHIVE_KEYRING,
     show_default=True,
     help="Public keys, one of which must have signed the archive.",
 )
+
+
+@image.command()
+@click.argument("names", nargs=-1, metavar="NAME…")
+@click.option("--all", "everything", is_flag=True, help="Every image there is.")
+@_keyring
 @click.pass_context
 def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring: Path) -> None:  # noqa: FBT001 -- click's flag
     """Fetch images from the Debian mirror, each verified before it is switched in."""
@@ -92,21 +98,29 @@ def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring:
 
 @image.command()
 @click.argument("names", nargs=-1, metavar="[NAME…]")
+@_keyring
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
-def verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -- click's flag
-    """Hash every fetched file again; exit 1 where one is not as it was fetched."""
-    images_dir = settings(ctx).images_dir
+def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: bool) -> None:  # noqa: FBT001 -- click's flag
+    """Hash every fetched file again, and see that the mirror still fits the installers.
+
+    Exit 1 where a file is not as it was fetched, or an installer is too old for the mirror.
+    """
+    found = settings(ctx)
     known_only(names, definitions())
+    chosen = names or library.names(found.images_dir)
     with _interruptible():
-        results = [_verified(images_dir / name) for name in names or library.names(images_dir)]
+        results = [_verified(found.images_dir / name) for name in chosen]
+        fetched = [one for one in drift.installers(found.images_dir) if one.image in chosen]
+        judged = {one.image: one for one in drift.judge(fetched, found, keyring=keyring)}
+    results = [_with(result, judged.get(result.name)) for result in results]
     if as_json:
         _print_json(results)
     for result in () if as_json else results:
         state = f"{len(result.problems)} bad" if result.problems else f"{result.files} files good"
         click.echo(f"{result.name}: {result.version or 'no version'}: {state}")
-        for problem in result.problems:
-            click.echo(f"{result.name}: {problem}")
+        for line in (*result.problems, *result.notes):
+            click.echo(f"{result.name}: {line}")
     if any(result.problems for result in results):
         ctx.exit(EXIT_FAILED)
 
@@ -152,6 +166,17 @@ def _verified(image_dir: Path) -> _Checked:
         files=len(manifest.files),
         problems=problems,
     )
+
+
+def _with(result: _Checked, judgement: Judgement | None) -> _Checked:
+    """The result, and what the mirror says: only a new fetch mends an installer that is too old."""
+    if judgement is None:
+        return result
+    said = f"{judgement.what}; {judgement.cure}" if judgement.cure else judgement.what
+    judged = msgspec.structs.replace(result, mirror=judgement.fit)
+    if judgement.fit is Fit.OUTDATED:
+        return msgspec.structs.replace(judged, problems=(*judged.problems, said))
+    return msgspec.structs.replace(judged, notes=(said,))
 
 
 @contextmanager

@@ -1,39 +1,65 @@
 """What ``netboot serve`` does before it serves: looks round, and fetches what is missing.
 
+No mirror is waited for: what is there is served, and what a mirror would have told is said to be
+untold.
+
 Nothing here is needed by the two programs themselves: they say the same in their own words when
 they meet it. It is for the person who starts them by hand.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.inventory import open_inventory
 from netboot.errors import ConfigError, NetbootError
-from netboot.media import library
+from netboot.media import drift, library
+from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import fetch
+from netboot.media.needed import needed
+from netboot.media.patience import Away, Patience
 from netboot.media.progress import Progress
-from netboot.model import Profile
 from netboot.policy import IGNORE
 from netboot.snapshot import Snapshot
 from netboot.survey import Survey, four_lines, look_round
 
-LOADERS = "ipxe"
-"""The image every machine's first step comes from."""
 FIRST_IMAGE = "debian-12"
 """What is fetched where no node says yet what it wants, so that the first one need not wait."""
+SILENCE = 10.0
+"""Seconds in which a mirror must send something, or serving begins without."""
 
 
 def survey(settings: Settings, say: Callable[[str], None]) -> None:
-    """Say in four lines what this network is like.
+    """Say in four lines what this network is like, then which installers the mirror left behind.
 
     Raises:
         ConfigError: an interface does not exist, or a port we need is held; says by whom.
     """
-    found = look_round(settings)
-    for line in four_lines(found):
-        say(line)
-    _refuse_held(found)
+    with ThreadPoolExecutor(1) as pool:  # while DHCP servers are waited for
+        judged = pool.submit(_judge, settings)
+        found = look_round(settings)
+        for line in four_lines(found):
+            say(line)
+        _refuse_held(found)
+        for line in drifted(judged.result()):
+            say(line)
+
+
+def _judge(settings: Settings) -> list[Judgement]:
+    return list(drift.judge(drift.installers(settings.images_dir), settings))
+
+
+def drifted(judgements: Iterable[Judgement]) -> Iterator[str]:
+    """What must be known of the installers before they are served: nothing where all is well."""
+    unknown: dict[str, list[str]] = {}
+    for one in judgements:
+        if one.fit is Fit.UNKNOWN:
+            unknown.setdefault(one.what, []).append(one.image)
+        elif one.fit is not Fit.FITS:
+            yield f"image {one.image}: {one.what}; {one.cure}"
+    for what, images in unknown.items():
+        yield f"{', '.join(images)}: {what}"
 
 
 def fetch_missing(settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
@@ -42,36 +68,39 @@ def fetch_missing(settings: Settings, say: Callable[[str], None], progress: Prog
     A mirror that is away keeps nobody from serving: what is there is served, what is not is said.
     """
     present = {image.name for image in library.installed(settings.images_dir)}
-    missing = [name for name in needed(settings) if name not in present]
-    for name in missing:
+    missing = [name for name in wanted(settings) if name not in present]
+    for number, name in enumerate(missing):
         try:
-            fetch([name], settings, progress)
+            fetch([name], settings, _impatient(progress))
+        except Away as problem:
+            say(f"not fetched: {', '.join(missing[number:])}: {problem}")
+            return
         except NetbootError as problem:
             say(f"image {name} is not fetched: {problem}")
         else:
             say(f"image {name} is fetched")
 
 
-def needed(settings: Settings) -> list[str]:
+def wanted(settings: Settings) -> list[str]:
     """The images a boot could ask for now, the loaders first."""
-    profiles = load_profiles(settings.templates)
-    used = _profiles_in_use(settings)
-    wanted = _images(profiles, used) if used else [FIRST_IMAGE]
-    return list(dict.fromkeys([LOADERS, *wanted]))
-
-
-def _profiles_in_use(settings: Settings) -> list[str]:
     with open_inventory(settings) as inventory:
         snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
-    used = [node.profile for node in snapshot.nodes_in_effect() if node.profile is not None]
-    return [*used, *([] if settings.dhcp.unknown == IGNORE else [settings.dhcp.unknown])]
+    found = [*needed(snapshot, load_profiles(settings.templates), settings.dhcp.unknown)]
+    nobody_says = settings.dhcp.unknown == IGNORE and not any(
+        node.profile for node in snapshot.nodes_in_effect()
+    )
+    return [*found, FIRST_IMAGE] if nobody_says else found
 
 
-def _images(profiles: Mapping[str, Profile], names: Iterable[str]) -> Iterable[str]:
-    for name in names:
-        profile = profiles.get(name)
-        if profile is not None and profile.image is not None:
-            yield profile.image
+def _impatient(progress: Progress) -> Progress:
+    """The same progress, that ends a fetch in which nothing more comes."""
+    patience = Patience(SILENCE)
+
+    def tick(stage: str, done: int, total: int | None) -> None:
+        progress(stage, done, total)
+        patience.see((stage, done))
+
+    return tick
 
 
 def _refuse_held(found: Survey) -> None:

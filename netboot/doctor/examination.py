@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netboot.doctor import (
     dhcp,
+    drift,
     firewall,
     images,
     interfaces,
@@ -43,6 +44,7 @@ CHECKS: Mapping[str, Check] = {
     "served": served.check,
     "nodes": nodes.check,
     "mirror": mirror.check,
+    "drift": drift.check,
 }
 """In the order of a boot, from the cable up."""
 

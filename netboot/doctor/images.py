@@ -1,7 +1,7 @@
 """Is everything here that machines will ask for, whole and not too old?"""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from netboot.doctor.records import Records
 from netboot.errors import ConfigError, NotServed
 from netboot.events import Event, Kind
 from netboot.media import library
-from netboot.model import Arch, Client, Firmware, Mac, Profile, Verdict
-from netboot.policy import IGNORE, Rules, decide
+from netboot.media.needed import needed
+from netboot.model import Arch, Client, Firmware, Mac, Verdict
+from netboot.policy import Rules, decide
 
 OLD = 90 * DAY
 """Seconds. Debian's point releases come about as often, and old installers do not fit new ones."""
@@ -34,7 +35,7 @@ def check(context: Context) -> Iterable[Finding]:
     """Images, loaders, and room for the next fetch."""
     folder = context.settings.images_dir
     records, profiles = seen(context.records), context.profiles
-    wanted = needed(records, profiles, context.settings.dhcp.unknown)
+    wanted = needed(records.snapshot, profiles, context.settings.dhcp.unknown)
     present = set(library.names(folder))
     for name, who in wanted.items():
         if name not in present:
@@ -45,22 +46,6 @@ def check(context: Context) -> Iterable[Finding]:
     rules = Rules(profiles, context.settings.dhcp.unknown)
     yield from loaders(records, rules, Catalogue(library.installed(folder, _silent)))
     yield _room(folder)
-
-
-def needed(records: Records, profiles: Mapping[str, Profile], unknown: str) -> dict[str, str]:
-    """The images a boot could ask for now → who asks for it, the loaders first."""
-    wanted = {AT_ROOT: "every machine begins with"}
-    asking = [
-        (node.profile or "", f"node {node.name} boots")
-        for node in records.snapshot.nodes_in_effect()
-    ]
-    if unknown != IGNORE:
-        asking.append((unknown, "unknown machines boot"))
-    for name, who in asking:
-        profile = profiles.get(name)
-        if profile is not None and profile.image is not None:
-            wanted.setdefault(profile.image, who)
-    return wanted
 
 
 def loaders(records: Records, rules: Rules, catalogue: Catalogue) -> Iterator[Finding]:

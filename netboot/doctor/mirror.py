@@ -70,7 +70,10 @@ def ask(found: mirror.Mirror, suites: Iterable[str]) -> Iterator[Release]:
     """
     login = re.search(r"login (\S+) password (\S*)", found.netrc)
     with httpx.Client(
-        timeout=PATIENCE, follow_redirects=True, auth=(login[1], login[2]) if login else None
+        timeout=PATIENCE,
+        follow_redirects=True,
+        auth=(login[1], login[2]) if login else None,
+        proxy=found.proxy or None,
     ) as client:
         for suite in suites:
             try:
@@ -86,8 +89,8 @@ def reachable(url: str, releases: Iterable[Release]) -> Iterator[Finding]:
     for release in releases:
         if release.status == 0:
             what = f"{url} does not answer within {PATIENCE:.0f} s"
-            cure = "check name service and route, or set debian.mirror; a proxy that only apt knows"
-            yield _mirror(Severity.WARNING, what, f"{cure} must be in http_proxy too")
+            cure = "check name service and route; set debian.mirror, or debian.proxy to reach it by"
+            yield _mirror(Severity.WARNING, what, cure)
         elif release.status != _OK:
             what = f"{url} has no {release.suite}: HTTP status {release.status}"
             yield _mirror(Severity.WARNING, what, "choose a mirror that has it: debian.mirror")

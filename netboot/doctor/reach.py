@@ -1,20 +1,13 @@
 """Can machines reach us as we tell them to: no NAT or container bridge between, a true address."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from netboot.doctor.context import Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.doctor.running import healthy
 from netboot.survey import Interface, Route, driver
-
-_MARKS = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
-_ENGINES = ("docker", "kubepods", "containerd", "libpod", "podman")
-"""Words in /proc/1/cgroup that say whose container this is."""
-_CGROUP = Path("/proc/1/cgroup")
-_LONGEST_CGROUP = 65_536
-_CABLE = "veth"
+from netboot.survey.container import engine_of_this_container, shut_in
 
 _container = partial(Finding, "container")
 _advertise = partial(Finding, "advertise")
@@ -24,47 +17,27 @@ def check(context: Context) -> Iterable[Finding]:
     """The way from the machines to us."""
     engine = engine_of_this_container()
     if engine:
-        cables = {one.name for one in context.interfaces if driver(one.name) == _CABLE}
-        yield from bridged(engine, cables, context.interfaces, seen(context.routes))
+        drivers = {one.name: driver(one.name) for one in context.existing}
+        yield from bridged(engine, drivers, context.interfaces, seen(context.routes))
     else:
         yield _container(Severity.OK, "not in a container")
     yield from _advertised(context)
 
 
 def bridged(
-    engine: str, cables: Collection[str], chosen: Sequence[Interface], routes: Sequence[Route]
+    engine: str, drivers: Mapping[str, str], chosen: Sequence[Interface], routes: Sequence[Route]
 ) -> Iterator[Finding]:
-    """Whether a container's own network stands between: its cable leads to a router of its own.
-
-    Args:
-        engine: whose container this is.
-        cables: the interfaces that are veths. Host networking shows the host's real ones, and
-            macvlan and ipvlan are on the machines' network themselves.
-        chosen: the interfaces to serve.
-        routes: the main routing table.
-    """
-    behind = {route.device: route.gateway for route in routes if route.network.prefixlen == 0}
-    shut = [one for one in chosen if one.name in cables and behind.get(one.name)]
-    for one in shut:
+    """Whether a container's own network stands between; the rest is as ``shut_in`` has it."""
+    shut = shut_in(chosen, drivers, routes)
+    for one in (one for one in chosen if one.name in shut):
         yield _container(
             Severity.PROBLEM,
-            f"{one.name} {one.address} is on a bridge of {engine}'s behind {behind[one.name]}: "
+            f"{one.name} {one.address} is on a bridge of {engine}'s behind {shut[one.name]}: "
             "machines' broadcasts do not come in, and TFTP breaks at its NAT",
             "use host networking (docker run --network host, network_mode: host), or macvlan",
         )
     if not shut:
         yield _container(Severity.OK, f"in a container ({engine}), and on the machines' network")
-
-
-def engine_of_this_container() -> str:
-    """Whose container we are in, "" where we are in none that hides the network."""
-    marked = next((name for name, mark in _MARKS.items() if mark.exists()), "")
-    try:
-        with _CGROUP.open("rb") as file:
-            groups = file.read(_LONGEST_CGROUP).decode("utf-8", "replace")
-    except OSError:
-        groups = ""
-    return marked or next((name for name in _ENGINES if name in groups), "")
 
 
 def _advertised(context: Context) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,6 +20,7 @@ from netboot.errors import OperationError
 from netboot.media import process
 from netboot.media.definition import Source
 from netboot.media.mirror import Mirror
+from netboot.media.patience import Away
 
 ARCHIVE_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _HELPER = "/usr/lib/apt/apt-helper"
@@ -30,32 +31,20 @@ _SANDBOX = "_apt"
 _HOW_TO_REACH = re.compile(
     r"Acquire::(http|https|ForceIPv[46]|Retries|Check-Date|Check-Valid-Until|Max-FutureTime)[: ].*;"
 )
+_PROXY = re.compile(r"Acquire::https?::Proxy.*;", re.IGNORECASE)
+
 _NAMEABLE = re.compile(r"[A-Za-z0-9/_.,+@%~-]+")
 """Paths that stand in apt's configuration without quoting."""
 _CANDIDATE = re.compile(
-    r"'(?P<uri>\S+)' (?P<file>[^_/\s]+_(?P<version>[^_/\s]+)_[^_/\s]+\.deb) (?P<size>\d+)"
+    r"'(?P<uri>\S+)' "
+    r"(?P<file>(?P<package>[^_/\s]+)_(?P<version>[^_/\s]+)_[^_/\s]+\.u?deb) (?P<size>\d+)"
     r".* SHA256:(?P<sha256>[0-9a-f]{64})"
 )
 """A line of ``apt-get --print-uris download``."""
 
-_DISK_FULL = re.compile(r"[Nn]o space left|not have enough free space|quota exceeded")
-_CAUSES = (
-    # what apt says → what is wrong, the first that fits
-    (
-        r"NO_PUBKEY|GPG error|is not signed|BADSIG|EXPKEYSIG|signature|isn't signed|Sub-process",
-        "the archive's signature is not good for the keyring {keyring}",
-    ),
-    (
-        r"Hash Sum mismatch|unexpected size|Hashes of",
-        "a file is not as the archive's signed index says (tampered with, or mid-update)",
-    ),
-    (r"Unable to locate package|has no installation candidate", "the package is not in {suite}"),
-    (r"no longer signed", "the archive's signature is gone"),
-    (r"a Release file", "{suite} is not on this mirror"),
-    (r"404 ", "a file the index names is not on this mirror"),
-    (r"", "the mirror cannot be read"),
-)
 _LONGEST_DETAIL = 300
+_EMPTY = "Some index files failed to download."
+"""What apt adds to a reason it has given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +68,54 @@ class DiskFull(OperationError):  # noqa: N818 -- what happened, as its reader wo
     """There was no room for what apt fetched."""
 
 
+class NotThere(OperationError):  # noqa: N818 -- likewise
+    """The mirror answers, but has not what its signed index names."""
+
+
+_DISK_FULL = re.compile(r"[Nn]o space left|not have enough free space|quota exceeded")
+_CAUSES: tuple[tuple[str, type[OperationError], str], ...] = (
+    # what apt says → what is wrong, the first that fits
+    (
+        r"NO_PUBKEY|GPG error|is not signed|BADSIG|EXPKEYSIG|signature|isn't signed|Sub-process",
+        OperationError,
+        "the archive's signature is not good for the keyring {keyring}",
+    ),
+    (
+        r"Hash Sum mismatch|unexpected size|Hashes of",
+        OperationError,
+        "a file is not as the archive's signed index says (tampered with, or mid-update)",
+    ),
+    (
+        r"Unable to locate package|has no installation candidate",
+        OperationError,
+        "the package is not in {suite}",
+    ),
+    (r"no longer signed", OperationError, "the archive's signature is gone"),
+    (r"a Release file", OperationError, "{suite} is not on this mirror"),
+    (r"404 ", NotThere, "a file the index names is not on this mirror"),
+    (r"", Away, "the mirror cannot be read"),
+)
+
+
 class Apt:
     """Apt for one source of one mirror, with all its state in ``folder``.
 
     Files stay between runs: an index that did not change is not fetched again and a download
     that was cut off is resumed.
+
+    Args:
+        folder: ours alone; it need not exist.
+        mirror: where to fetch from.
+        source: the part of the archive.
+        keyring: public keys, one of which must have signed the archive.
+        once: ask a mirror that does not answer no second time, whatever the host's apt would do.
     """
 
-    def __init__(self, folder: Path, mirror: Mirror, source: Source, keyring: Path) -> None:
+    def __init__(
+        self, folder: Path, mirror: Mirror, source: Source, keyring: Path, *, once: bool = False
+    ) -> None:
         self._folder = folder.absolute()
+        self._once = once
         self._mirror = mirror
         self._source = source
         self._keyring = keyring.absolute()
@@ -108,18 +136,29 @@ class Apt:
         command = ["apt-get", "-q", "update", "-o", "pkgCacheFile::Generate=false"]
         self._run(command, lambda: tick(_size_of(lists)))
 
-    def candidate(self, package: str) -> Deb:
-        """Return a package's newest version in the index ``update`` fetched.
+    def candidates(self, packages: Sequence[str]) -> list[Deb]:
+        """Return each package's newest version in the index ``update`` fetched, in their order.
 
         Raises:
             OperationError: the suite has no such package.
         """
-        answer = self._run(["apt-get", "-q", "--print-uris", "download", package], _nothing)
-        line = _CANDIDATE.search(answer.output)
-        if line is None:
+        answer = self._run(["apt-get", "-q", "--print-uris", "download", *packages], _nothing)
+        found = {deb.package: deb for deb in map(_deb, _CANDIDATE.finditer(answer.output))}
+        if not found.keys() >= set(packages):
             raise self._failed(answer)
-        version = unquote(line["version"])
-        return Deb(package, version, line["uri"], line["file"], int(line["size"]), line["sha256"])
+        return [found[package] for package in packages]
+
+    def names(self, beginning: str) -> tuple[str, ...]:
+        """Return the packages of the index whose names begin so, sorted."""
+        answer = self._run(["apt-cache", "pkgnames", beginning], _nothing)
+        return tuple(sorted(answer.output.split()))
+
+    def keep(self, debs: Sequence[Deb]) -> None:
+        """Remove every download that belongs to none of the packages."""
+        wanted = {deb.file for deb in debs}
+        for path in self.downloads.iterdir():
+            if path.name not in wanted:
+                path.unlink()
 
     def download(self, deb: Deb, tick: Callable[[int], None]) -> Path:
         """Fetch a package, going on where an earlier download stopped.
@@ -135,9 +174,6 @@ class Apt:
             OperationError: it cannot be fetched whole, or its hash is wrong.
         """
         target = self.downloads / deb.file
-        for other in self.downloads.iterdir():
-            if other != target:
-                other.unlink()
 
         def bounded() -> None:
             size = _size_of(target)
@@ -154,10 +190,6 @@ class Apt:
             raise
         return target
 
-    def forget(self, deb: Deb) -> None:
-        """Remove a downloaded package."""
-        (self.downloads / deb.file).unlink(missing_ok=True)
-
     def _run(self, command: list[str], tick: Callable[[], None]) -> process.Finished:
         configuration = {"APT_CONFIG": str(self._folder / "apt.conf")}
         finished = process.run(command, tick=tick, cwd=self._folder, env=configuration)
@@ -167,15 +199,16 @@ class Apt:
 
     def _failed(self, finished: process.Finished) -> OperationError:
         lines = finished.errors.splitlines()
-        marked = [line[2:] for line in lines if line[:2] in {"E:", "W:"}] or lines[-1:]
+        marked = [line[2:] for line in lines if line[:2] in {"E:", "W:"} and _EMPTY not in line]
+        marked = marked or lines[-1:]
         said = " ".join(dict.fromkeys(line.strip() for line in marked)) or "apt said nothing"
         if _DISK_FULL.search(said):
             return DiskFull(f"the disk of {self._folder} is full: {said[:_LONGEST_DETAIL]}")
-        cause = next(text for pattern, text in _CAUSES if re.search(pattern, said))
+        kind, cause = next((k, text) for pattern, k, text in _CAUSES if re.search(pattern, said))
         cause = cause.format(keyring=self._keyring, suite=self._source.suite)
         if len(said) > _LONGEST_DETAIL:
             said = f"{said[:_LONGEST_DETAIL]}…"
-        return OperationError(f"{self._mirror.url}: {cause}: {said}")
+        return kind(f"{self._mirror.url}: {cause}: {said}")
 
     def _prepare(self, tick: Callable[[int], None]) -> None:
         if not self._keyring.is_file():
@@ -206,7 +239,15 @@ class Apt:
 
     def _configuration(self, host: str, user: str) -> str:
         taken = [line for line in host.splitlines() if _HOW_TO_REACH.fullmatch(line)]
+        if self._mirror.proxy:
+            taken = [line for line in taken if not _PROXY.fullmatch(line)]
         own = self._directories() | _POLICY | {"APT::Sandbox::User": user}
+        if self._mirror.proxy:
+            own |= dict.fromkeys(
+                ("Acquire::http::Proxy", "Acquire::https::Proxy"), self._mirror.proxy
+            )
+        if self._once:
+            own["Acquire::Retries"] = "0"
         architecture = self._source.architecture
         own |= {"APT::Architecture": architecture, "APT::Architectures::": architecture}
         return "\n".join([*taken, *(f'{key} "{value}";' for key, value in own.items()), ""])
@@ -277,6 +318,11 @@ def _size_of(path: Path) -> int:
         except FileNotFoundError:
             continue
     return total
+
+
+def _deb(line: re.Match[str]) -> Deb:
+    version, size = unquote(line["version"]), int(line["size"])
+    return Deb(unquote(line["package"]), version, line["uri"], line["file"], size, line["sha256"])
 
 
 def _nothing() -> None:

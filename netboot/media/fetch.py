@@ -7,9 +7,10 @@ may be cut off anywhere; the next one resumes the download and cleans up the res
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,9 @@ from pathlib import Path
 from netboot import model
 from netboot.config import Settings
 from netboot.errors import ConfigError, OperationError
-from netboot.media import library, mirror
+from netboot.media import firmware, library, mirror
 from netboot.media.apt import ARCHIVE_KEYRING, Apt, Deb, DiskFull
-from netboot.media.definition import Definition, definitions, known_only
+from netboot.media.definition import FIRMWARE, Definition, definitions, known_only
 from netboot.media.progress import Progress
 from netboot.media.unpack import unpack
 
@@ -103,48 +104,81 @@ class _Job:
 
     def run(self, apt: Apt) -> Outcome:
         library.clean(self.image_dir)
-        deb = apt.candidate(self.definition.source.package)
-        if self._is_current(deb):
+        debs = apt.candidates(self.definition.packages)
+        if self._is_current(debs):
             return Outcome(library.load(self.image_dir), changed=False)
-        self._switch_in(apt, deb)
-        apt.forget(deb)
+        apt.keep(debs)
+        self._switch_in(debs, self._download(apt, debs))
+        apt.keep([])
         return Outcome(library.load(self.image_dir), changed=True)
 
-    def _is_current(self, deb: Deb) -> bool:
-        """Whether what is on disk is this package, with the files we want, unharmed."""
+    def _is_current(self, debs: Sequence[Deb]) -> bool:
+        """Whether what is on disk is of these packages, with the files we want, unharmed."""
         folder = library.current(self.image_dir)
         try:
             manifest = library.read_manifest(folder)
         except ConfigError:
             return False
         members = {name: entry.member for name, entry in manifest.files.items()}
-        if manifest.deb_sha256 != deb.sha256 or members != self.definition.files:
+        wanted = self.definition.files or {FIRMWARE: firmware.recipe(self.definition.firmware)}
+        if manifest.deb_sha256 != _digest(debs) or members != wanted:
             return False
         self.say("checking the files on disk", 0)
         return not library.check(folder, manifest)
 
-    def _switch_in(self, apt: Apt, deb: Deb) -> None:
+    def _download(self, apt: Apt, debs: Sequence[Deb]) -> dict[str, Path]:
+        """Fetch the packages: name → file, as the signed index says it is."""
+        total, before = sum(deb.size for deb in debs), 0
+        files: dict[str, Path] = {}
+        for deb in debs:
+            files[deb.package] = self._download_one(apt, deb, before, total)
+            before += deb.size
+        return files
+
+    def _download_one(self, apt: Apt, deb: Deb, before: int, total: int) -> Path:
         doing = f"downloading {deb.version}"
-        file = apt.download(deb, lambda done: self.say(doing, done, deb.size))
+        file = apt.download(deb, lambda done: self.say(doing, before + done, total))
         if library.digest(file) != deb.sha256:
             file.unlink()
             raise OperationError(f"{deb.file} changed on disk after it was verified")
-        with library.staging(self.image_dir) as staged:
-            entries = unpack(file, self.definition.files, staged, partial(self.say, "unpacking"))
-            self.say("switching in", 0)
-            library.switch(self.image_dir, staged, self._manifest(deb, entries))
+        return file
 
-    def _manifest(self, deb: Deb, entries: dict[str, library.Entry]) -> library.Manifest:
+    def _switch_in(self, debs: Sequence[Deb], files: Mapping[str, Path]) -> None:
+        with library.staging(self.image_dir) as staged:
+            entries = self._fill(staged, files)
+            self.say("switching in", 0)
+            library.switch(self.image_dir, staged, self._manifest(debs, entries))
+
+    def _fill(self, staged: Path, files: Mapping[str, Path]) -> dict[str, library.Entry]:
+        wanted, tick = self.definition.firmware, partial(self.say, "unpacking")
+        if wanted:
+            return {FIRMWARE: firmware.build(files, wanted, staged / FIRMWARE, tick)}
+        [file] = files.values()
+        return unpack(file, self.definition.files, staged, tick)
+
+    def _manifest(self, debs: Sequence[Deb], entries: dict[str, library.Entry]) -> library.Manifest:
         return library.Manifest(
             image=self.name,
-            version=deb.version,
-            package=deb.package,
+            version=debs[0].version,
+            package=_named(debs),
             suite=self.definition.source.suite,
             mirror=self.mirror,
-            deb_sha256=deb.sha256,
+            deb_sha256=_digest(debs),
             fetched_at=datetime.now(UTC).replace(microsecond=0),
             files=entries,
         )
+
+
+def _named(debs: Sequence[Deb]) -> str:
+    if len(debs) == 1:
+        return debs[0].package
+    return " ".join(f"{deb.package}={deb.version}" for deb in debs)
+
+
+def _digest(debs: Sequence[Deb]) -> str:
+    if len(debs) == 1:
+        return debs[0].sha256
+    return hashlib.sha256("".join(f"{deb.sha256}\n" for deb in debs).encode()).hexdigest()
 
 
 @contextmanager
@@ -156,7 +190,7 @@ def _explained(name: str, work: Path) -> Iterator[None]:
         _give_back(work)
         raise OperationError(f"{name}: {error}") from None
     except OperationError as error:
-        raise OperationError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             _give_back(work)

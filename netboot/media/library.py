@@ -46,7 +46,11 @@ Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Entry(Checked, frozen=True):
-    """One file as it was when its package was verified."""
+    """One file as it was when its package was verified.
+
+    Attributes:
+        member: its path inside the package, or the recipe it was made by.
+    """
 
     sha256: Sha256
     size: Annotated[int, Meta(ge=0)]
@@ -57,7 +61,9 @@ class Manifest(Checked, frozen=True):
     """Where one version came from and what its files are.
 
     Attributes:
+        package: its package; several are ``name=version`` each, separated by spaces.
         mirror: the archive's URL without user name and password.
+        deb_sha256: digest of the package; of several, of their digests one a line.
         files: served name → digest, size and path inside the package.
     """
 

@@ -1,4 +1,4 @@
-"""Which Debian mirror to fetch from: the setting, else what the host's own apt is set to.
+"""Which Debian mirror to fetch from, and how to reach it: the settings, else the host's own apt's.
 
 The host's apt is asked, its files are not parsed: one-line and deb822 sources, included
 folders and its own configuration all count just as they do for apt itself.
@@ -7,7 +7,7 @@ folders and its own configuration all count just as they do for apt itself.
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -40,10 +40,12 @@ class Mirror:
     Attributes:
         url: without user name, password and trailing slash: fit for logs and manifests.
         netrc: a line for ``apt_auth.conf(5)``, "" where no login is needed. Secret.
+        proxy: URL of the proxy to ask, "" for the host's own settings. May hold a password.
     """
 
     url: str
     netrc: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
 
 
 def parse(url: str) -> Mirror:
@@ -72,8 +74,9 @@ def find(settings: Settings) -> Mirror:
     Raises:
         ConfigError: nothing is set and the host's apt knows no Debian archive.
     """
+    proxy = settings.debian.proxy or ""
     if settings.debian.mirror is not None:
-        return parse(settings.debian.mirror)
+        return replace(parse(settings.debian.mirror), proxy=proxy)
     found = next(_urls(_targets()), None) or next(_urls(_targets("--no-release-info")), None)
     if found is None:
         raise ConfigError(
@@ -82,7 +85,7 @@ def find(settings: Settings) -> Mirror:
             "is not set and this host's apt names no Debian archive; "
             'set [debian] mirror = "http://…/debian"',
         )
-    return parse(found)
+    return replace(parse(found), proxy=proxy)
 
 
 def _targets(*options: str) -> list[_Target]:

@@ -2,7 +2,9 @@
 
 The child gets a session of its own, so that Ctrl-C reaches us alone and we end it in order,
 and the kernel's parent-death signal, so that it goes even when we are killed: an apt left
-behind would hold its locks and write into a folder the next fetch uses.
+behind would hold its locks and write into a folder the next fetch uses. The signal is SIGTERM to
+all of the session, because only on that one do apt's network methods date a file that is cut off
+as the server dated it, without which nothing can be resumed (If-Range, RFC 9110 section 13.1.5).
 """
 
 import contextlib
@@ -23,6 +25,8 @@ _GRACE = 3.0
 """Seconds a program has to end after it was asked to."""
 _LONGEST_OUTPUT = 1 << 16
 """Bytes of output that are read back, from its end."""
+_TO_ALL = 'trap "trap - TERM; kill 0" TERM; "$@" & wait $!'
+"""Shell: run the arguments; a SIGTERM goes to every process of the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,11 @@ class Finished:
 
 
 def tied(command: Sequence[str]) -> list[str]:
-    """Return the command so that it is killed when the thread that starts it is gone."""
-    return ["setpriv", "--pdeathsig", "KILL", "--", *command]
+    """Return the command so that it ends when the thread that starts it is gone.
+
+    It must be started in a session of its own: the end of one is the end of all in its group.
+    """
+    return ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", _TO_ALL, "sh", *command]
 
 
 def run(

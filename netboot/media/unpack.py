@@ -1,4 +1,4 @@
-"""Takes single files out of a ``.deb`` whose hash was verified, without installing it."""
+"""Takes files out of a ``.deb`` whose hash was verified, without installing it."""
 
 import hashlib
 import os
@@ -39,8 +39,8 @@ def unpack(
     missing = {member: name for name, member in wanted.items()}
     found: dict[str, Entry] = {}
     tick(0)
-    with _members(deb) as members:
-        for archive, member in members:
+    with members(deb) as found_there:
+        for archive, member in found_there:
             path = "/" + member.name.removeprefix("./")
             if path in missing:
                 written = sum(entry.size for entry in found.values())
@@ -58,8 +58,14 @@ def _add(tick: Callable[[int], None], before: int, now: int) -> None:
 
 
 @contextmanager
-def _members(deb: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
-    """Stream a package's members; leaving early ends the unpacking."""
+def members(deb: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
+    """Stream a package's members, each with the archive to read it from.
+
+    Leaving early ends the unpacking.
+
+    Raises:
+        OperationError: it is no package.
+    """
     child = subprocess.Popen(
         process.tied(["dpkg-deb", "--fsys-tarfile", str(deb.absolute())]),
         stdin=subprocess.DEVNULL,

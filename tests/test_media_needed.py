@@ -1,0 +1,49 @@
+"""Which images are wanted, by whom."""
+
+import pytest
+
+from netboot.media.needed import needed
+from netboot.model import Group, Mac, Node, Profile
+from netboot.snapshot import Snapshot
+
+MAC = (Mac("52:54:00:00:00:01"),)
+PROFILES = {
+    "debian-12": Profile("debian-12", "s", "debian-12"),
+    "laptops": Profile("laptops", "s", "debian-13", vars={"firmware": "true"}),
+    "local": Profile("local", "s"),
+}
+LOADERS = {"ipxe": "every machine begins with"}
+
+
+@pytest.mark.parametrize(
+    ("node", "groups", "unknown", "wanted"),
+    [
+        (Node("n1", MAC, "local"), (), "ignore", {}),
+        (Node("n1", MAC, "gone"), (), "ignore", {}),
+        (Node("n1", MAC, "debian-12"), (), "ignore", {"debian-12": "node n1 boots"}),
+        (Node("n1", MAC, "local"), (), "debian-12", {"debian-12": "unknown machines boot"}),
+        (Node("n1", MAC, "debian-12"), (), "debian-12", {"debian-12": "node n1 boots"}),
+        (
+            Node("n1", MAC, "debian-12", vars={"firmware": "true"}),
+            (),
+            "ignore",
+            {"debian-12": "node n1 boots", "debian-12-firmware": "node n1 boots"},
+        ),
+        (
+            Node("n1", MAC, None, {"rack": "a1"}),
+            (Group("a1", {"rack": "a1"}, "laptops"),),
+            "ignore",
+            {"debian-13": "node n1 boots", "debian-13-firmware": "node n1 boots"},
+        ),
+        (
+            Node("n1", MAC, "laptops", vars={"firmware": "false"}),
+            (),
+            "ignore",
+            {"debian-13": "node n1 boots"},
+        ),
+    ],
+)
+def test_what_each_site_needs(
+    node: Node, groups: tuple[Group, ...], unknown: str, wanted: dict[str, str]
+) -> None:
+    assert needed(Snapshot(1, (node,), groups), PROFILES, unknown) == LOADERS | wanted

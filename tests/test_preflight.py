@@ -1,0 +1,37 @@
+"""What ``netboot serve`` does first, where no mirror answers."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot import config
+from netboot.cli import preflight
+from netboot.media.progress import silent
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+    (tmp_path / "apt.conf").write_text('Acquire::Retries "0";')
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    return config.Settings(
+        server=config.Server(data_dir=str(tmp_path / "data")),
+        debian=config.Debian(mirror="http://127.0.0.1:9/debian"),
+    )
+
+
+def test_a_site_without_nodes_wants_the_loaders_and_a_first_image(
+    settings: config.Settings,
+) -> None:
+    assert preflight.wanted(settings) == ["ipxe", preflight.FIRST_IMAGE]
+
+
+def test_a_mirror_that_is_away_is_asked_once_and_said_in_one_line(
+    settings: config.Settings,
+) -> None:
+    said: list[str] = []
+    preflight.fetch_missing(settings, said.append, silent)
+    [line] = said
+    assert line.startswith(
+        "not fetched: ipxe, debian-12: ipxe: http://127.0.0.1:9/debian: the mirror"
+    )
+    assert "Connection refused" in line
