@@ -30,6 +30,11 @@ START_TIMEOUT = 30.0
 BOOT_PROGRAM = "netboot-boot"
 """What program 1 calls itself; see ``netboot.supervisor``."""
 
+Images = Mapping[str, Mapping[str, int]]
+"""Image → its files' names and sizes."""
+Sections = Mapping[str, Mapping[str, str | int]]
+"""Of a configuration: section → key → value."""
+
 _POLL = 0.1
 
 
@@ -44,24 +49,33 @@ def lan() -> Iterator[tuple[Lan, Host]]:
         peer = f"peer name {WIRE} netns {client.namespace}"
         made.server.run(["ip", "link", "add", WIRE, "type", "veth", *peer.split()])
         for host, address in ((made.server, ADDRESS), (client, CLIENT_ADDRESS)):
-            host.run(["ip", "address", "add", f"{address}/24", "dev", WIRE])
+            host.run(["ip", "address", "add", f"{address}/16", "dev", WIRE])
             host.run(["ip", "link", "set", WIRE, "up"])
         yield made, client
 
 
 @contextmanager
-def prepared(nodes: int = 0, files: Mapping[str, int] | None = None) -> Iterator[Server]:
+def prepared(
+    nodes: int = 0,
+    files: Mapping[str, int] | None = None,
+    *,
+    images: Images | None = None,
+    settings: Sections | None = None,
+) -> Iterator[Server]:
     """A site on a LAN of its own that does not serve yet.
 
     Args:
         nodes: how many are registered; number n has the address ``mac(n)``.
         files: name → size of the files of an image named ``bench``.
+        images: the other images, ``INSTALLER`` by default.
+        settings: more sections and keys of its configuration.
     """
     with lan() as (made, client):
-        images = made.directory / "images"
-        for image, content in {**INSTALLER, "bench": files or {"empty": 0}}.items():
-            stock(images / image, content)
-        site = Site(made, images, MIRROR, settings={"server": {"interfaces": WIRE}})
+        folder = made.directory / "images"
+        for image, content in {**(images or INSTALLER), "bench": files or {"empty": 0}}.items():
+            stock(folder / image, content)
+        sections = {"server": {"interfaces": WIRE}, **(settings or {})}
+        site = Site(made, folder, MIRROR, settings=sections)
         if nodes:
             listing = made.directory / "nodes.yaml"
             listing.write_text(json.dumps([_node(number) for number in range(nodes)]), "utf-8")
@@ -70,9 +84,15 @@ def prepared(nodes: int = 0, files: Mapping[str, int] | None = None) -> Iterator
 
 
 @contextmanager
-def serving(nodes: int = 0, files: Mapping[str, int] | None = None) -> Iterator[Server]:
+def serving(
+    nodes: int = 0,
+    files: Mapping[str, int] | None = None,
+    *,
+    images: Images | None = None,
+    settings: Sections | None = None,
+) -> Iterator[Server]:
     """The same, serving."""
-    with prepared(nodes, files) as server:
+    with prepared(nodes, files, images=images, settings=settings) as server:
         program = start(server, nodes)
         yield replace(server, pid=program.process.pid)
 
@@ -126,7 +146,7 @@ def sparse(path: Path, size: int) -> None:
     os.truncate(path, size)
 
 
-INSTALLER = {
+INSTALLER: Images = {
     "ipxe": {"snponly.efi": 1 << 18},
     "debian-12": {"linux": 1 << 20, "initrd.gz": 1 << 20},
 }

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.load import CACHE
@@ -25,6 +26,8 @@ DOWNLOAD_TIMEOUT = 120
 """Seconds for each of apt-get and dpkg-deb."""
 START_TIMEOUT = 10.0
 POLL = 0.05
+SCRIPT = "boot.ipxe"
+"""What the peers' machines are told to run, below their root."""
 HTTP_PORT = 80
 
 Start = Callable[[Path, Host, Path], Program]
@@ -46,7 +49,7 @@ def find(name: str) -> Path | Missing:
 
 @contextmanager
 def serving(
-    name: str, start: Start, files: Mapping[str, int] | None = None
+    name: str, start: Start, files: Mapping[str, int] | None = None, *, also: Sequence[str] = ()
 ) -> Iterator[Server | Missing]:
     """The server program ``name`` on a LAN of its own.
 
@@ -54,18 +57,21 @@ def serving(
         name: of the program.
         start: one of this module's functions.
         files: path below its root → size of the files it has.
+        also: other server programs that ``start`` needs.
     """
     program = find(name)
-    if isinstance(program, Missing):
-        yield program
-        return
+    for each in (program, *map(find, also)):
+        if isinstance(each, Missing):
+            yield each
+            return
     with lan() as (made, client):
         root = made.directory / "root"
         for path, size in (files or {}).items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             sparse(root / path, size)
         process = start(program, made.server, root).process
-        yield Server(name, made.server, client, ADDRESS, HTTP_PORT, process.pid)
+        told = " and ".join((name, *also))
+        yield Server(told, made.server, client, ADDRESS, HTTP_PORT, process.pid)
 
 
 def tftpd_hpa(program: Path, host: Host, root: Path) -> Program:
@@ -114,7 +120,34 @@ def dnsmasq_proxy(program: Path, host: Host, _root: Path) -> Program:
     return _dnsmasq(program, host, 67, options)
 
 
-def nginx(program: Path, host: Host, root: Path) -> Program:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server answers: an interface of its host, and the address there."""
+
+    interface: str = WIRE
+    address: str = ADDRESS
+
+
+def dnsmasq_and_nginx(program: Path, host: Host, root: Path, at: Place = Place()) -> Program:
+    """A whole boot: dnsmasq as ProxyDHCP and TFTP server, nginx for all that follows."""
+    http = find("nginx")
+    if isinstance(http, Missing):
+        raise OperationError(f"nginx: {http.reason}")
+    nginx(http, host, root, at)
+    options = (
+        f"--dhcp-range={at.address},proxy",
+        "--dhcp-match=set:ipxe,175",
+        "--pxe-service=tag:!ipxe,x86-64_EFI,netboot,snponly.efi",
+        f"--dhcp-boot=tag:ipxe,http://{at.address}/{SCRIPT}",
+        "--quiet-dhcp",
+        "--enable-tftp",
+        f"--tftp-root={root}",
+        "--tftp-max=2000",
+    )
+    return _dnsmasq(program, host, 67, options, at)
+
+
+def nginx(program: Path, host: Host, root: Path, at: Place = Place()) -> Program:
     """As Debian ships it but for three things that make it faster here.
 
     One worker, no access log, and ``tcp_nopush off``: with it, small ranges stall for 40 ms each.
@@ -123,12 +156,14 @@ def nginx(program: Path, host: Host, root: Path) -> Program:
     folder.mkdir()
     config = folder / "nginx.conf"
     config.write_text(
-        _NGINX.format(folder=folder, root=root, listen=f"{ADDRESS}:{HTTP_PORT}"), "utf-8"
+        _NGINX.format(folder=folder, root=root, listen=f"{at.address}:{HTTP_PORT}"), "utf-8"
     )
     return _started(host, [program, "-p", folder, "-c", config, "-e", "stderr"], "tcp", HTTP_PORT)
 
 
-def _dnsmasq(program: Path, host: Host, port: int, options: Sequence[str]) -> Program:
+def _dnsmasq(
+    program: Path, host: Host, port: int, options: Sequence[str], at: Place = Place()
+) -> Program:
     return _started(
         host,
         [
@@ -138,7 +173,7 @@ def _dnsmasq(program: Path, host: Host, port: int, options: Sequence[str]) -> Pr
             "--user=root",
             "--group=root",
             "--port=0",
-            f"--interface={WIRE}",
+            f"--interface={at.interface}",
             "--bind-interfaces",
             "--log-facility=/dev/null",
             f"--pid-file={host.lan.directory / 'dnsmasq.pid'}",

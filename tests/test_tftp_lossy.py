@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netboot.wire import tftp
 from netboot.wire.tftp import Ack, ReadRequest
-from netboot.wire.transfer import Address, ReadTransfer, Result
+from netboot.wire.transfer import ReadTransfer, Result
 from tests.tftp_peer import Network, PatternSource, Peer, pattern
 
 BYTES_PER_TRANSFER = 4096
@@ -29,8 +29,8 @@ def fetch(network: Network, size: int, peers: int = 1, **options: int) -> list[P
     request = ReadRequest("f", options={name: str(value) for name, value in options.items()})
     readers = [Peer(request, (f"10.0.{n >> 8}.{n & 255}", 2070)) for n in range(peers)]
 
-    def open_transfer(asked: ReadRequest, peer: Address, now: float) -> ReadTransfer:
-        return ReadTransfer(asked, PatternSource(size), peer, now)
+    def open_transfer(asked: ReadRequest, now: float) -> ReadTransfer:
+        return ReadTransfer(asked, PatternSource(size), now)
 
     network.run(readers, open_transfer)
     for peer in readers:
@@ -89,7 +89,7 @@ def test_no_datagram_more_than_needed_on_a_good_network() -> None:
 def test_2000_at_once_with_one_datagram_in_a_hundred_lost(windowsize: int) -> None:
     network = Network(seed=2, loss=0.01)
     fetch(network, 30_000, peers=2000, blksize=1468, windowsize=windowsize)
-    assert results(network) <= {Result.DONE, Result.TIMED_OUT}
+    assert results(network) <= {Result.DONE, Result.UNCONFIRMED}
     # a last ACK that is lost for ever leaves us in doubt; a client that dallies prevents that
     assert results(network) == {Result.DONE}
 
@@ -101,12 +101,11 @@ def test_2000_transfers_of_large_files_hold_no_file() -> None:
     try:
         before, _ = tracemalloc.get_traced_memory()
         transfers = []
-        for n in range(2000):
-            peer = ("10.0.0.1", n)
+        for _ in range(2000):
             source = PatternSource(500 << 20)
-            transfer = ReadTransfer(ReadRequest("f", options=options), source, peer, 0.0)
+            transfer = ReadTransfer(ReadRequest("f", options=options), source, 0.0)
             transfer.datagrams_to_send()
-            transfer.receive_datagram(ack, peer, 0.1)
+            transfer.receive_datagram(ack, 0.1)
             window = transfer.datagrams_to_send()
             assert len(window) == 16
             transfers.append(transfer)

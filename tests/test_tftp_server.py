@@ -159,12 +159,35 @@ def test_an_ack_from_nowhere_gets_error_5_and_an_error_gets_nothing(
 def test_a_stranger_cannot_disturb_a_transfer() -> None:
     with serving(find) as server, Client(server) as client, Client(server) as stranger:
         client.ask("boot")
+        stranger.sock.connect(client.tid)
+        stranger.sock.send(tftp.build(Error(0, "stop")))
+        with pytest.raises(ConnectionRefusedError):
+            stranger.sock.recv(2000)
+        client.say(Ack(1))
+        assert client.hear() == Data(2, pattern(512, 512))
+
+
+def test_a_stranger_at_the_servers_own_port_gets_error_5() -> None:
+    limits = TftpLimits(single_port=True)
+    with serving(find, limits) as server, Client(server) as client, Client(server) as stranger:
+        client.ask("boot")
         stranger.tid = client.tid
         stranger.say(Ack(1))
         assert stranger.hear() == Error(5, "unknown transfer ID")
-        stranger.say(Error(0, "stop"))
         client.say(Ack(1))
         assert client.hear() == Data(2, pattern(512, 512))
+
+
+def test_a_client_whose_port_is_closed_is_repeated_to_like_any_silent_one(
+    server: ServerThread, client: Client
+) -> None:
+    with Client(server) as gone:
+        gone.ask("boot", timeout=1)
+        gone.say(Ack(0))
+    client.ask("small")  # the answer to gone's ACK, and the kernel's refusal, lie behind
+    assert client.nothing_comes()
+    assert len(server.server) == 2
+    assert server.outcomes.empty()
 
 
 def test_a_request_that_comes_twice_is_one_transfer(server: ServerThread, client: Client) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from twisted.internet.epollreactor import EPollReactor
 
 from netboot.boot.tftp import Outcome, TftpLimits, TftpServer
+from netboot.boot.udp import Address
 from netboot.wire import tftp
 from netboot.wire.tftp import Ack, Data, Error, OptionAck, ReadRequest
-from netboot.wire.transfer import Address, ReadTransfer
+from netboot.wire.transfer import ReadTransfer
 
 SERVER = "192.0.2.1"
 
@@ -149,7 +150,7 @@ class Network:
     def run(
         self,
         peers: list[Peer],
-        open_transfer: Callable[[ReadRequest, Address, float], ReadTransfer],
+        open_transfer: Callable[[ReadRequest, float], ReadTransfer],
     ) -> None:
         """Run until nothing is left to happen."""
         self._open = open_transfer
@@ -175,21 +176,20 @@ class Network:
         transfer = self.transfers.get(peer.address)
         if not tftp.is_request(datagram):
             if transfer is not None:
-                transfer.receive_datagram(datagram, peer.address, self.now)
+                transfer.receive_datagram(datagram, self.now)
                 self._flush(peer, transfer)
             return
         if transfer is None:
             request = tftp.parse(datagram)
             assert isinstance(request, ReadRequest)
-            transfer = self._open(request, peer.address, self.now)
+            transfer = self._open(request, self.now)
             self.transfers[peer.address] = transfer
         else:
             transfer.repeat(self.now)
         self._flush(peer, transfer)
 
     def _flush(self, peer: Peer, transfer: ReadTransfer) -> None:
-        for datagram, address in transfer.datagrams_to_send():
-            assert address == peer.address
+        for datagram in transfer.datagrams_to_send():
             self._carry(self._to_peer, peer, datagram)
         deadline = transfer.get_timer()
         if deadline is not None:

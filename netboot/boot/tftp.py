@@ -166,7 +166,7 @@ class TftpServer:
         if self._limits.single_port and not tftp.is_request(data):
             running = self._transfers.get(peer)
             if running is not None:
-                running.receive(data, peer)
+                running.receive(data)
                 return
         try:
             packet = tftp.parse(data)
@@ -214,14 +214,13 @@ class TftpServer:
         core = ReadTransfer(
             request,
             source,
-            peer,
             self._reactor.seconds(),
             mtu=mtu_towards(peer[0]),
             max_windowsize=self._limits.max_windowsize,
             drops=self.drops,
         )
         finished = partial(self._report, request.filename, source.size)
-        running = Running(self._reactor, core, finished, self._forget)
+        running = Running(self._reactor, core, peer, finished, self._forget)
         try:
             endpoint = self._endpoint(running, local)
         except OSError as error:
@@ -234,8 +233,9 @@ class TftpServer:
 
     def _endpoint(self, running: Running, local: str) -> Endpoint:
         if self._limits.single_port:
-            return SharedPort(self._port, local)
-        return OwnPort(self._hub, local, running.receive, self.drops, gso=self._limits.gso)
+            return SharedPort(self._port, local, running.peer)
+        gso = self._limits.gso
+        return OwnPort(self._hub, local, running.peer, running.receive, self.drops, gso=gso)
 
     def _has_room(self, peer: str) -> bool:
         if self._per_peer[peer] >= self._limits.max_transfers_per_peer:
@@ -265,11 +265,11 @@ class TftpServer:
     def _report(self, name: str, size: int, running: Running, result: Result) -> None:
         core = running.core
         seconds = self._reactor.seconds() - running.started
-        outcome = Outcome(core.peer[0], name, size, core.sent, seconds, result, core.detail)
+        outcome = Outcome(running.peer[0], name, size, core.sent, seconds, result, core.detail)
         self._on_outcome(outcome)
 
     def _forget(self, running: Running) -> None:
-        peer = running.core.peer
+        peer = running.peer
         del self._transfers[peer]
         self._unheard.pop(peer, None)
         self._per_peer[peer[0]] -= 1

@@ -8,8 +8,6 @@ import select
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Protocol
 
 from twisted.python.failure import Failure
@@ -56,7 +54,7 @@ class TimedReactor(udp.Reactor, Protocol):
 class Endpoint(Protocol):
     """Where a transfer's datagrams go out."""
 
-    def send(self, datagrams: Sequence[bytes], peer: Address) -> None:
+    def send(self, datagrams: Sequence[bytes]) -> None:
         """Send them in order; one that the kernel refuses is counted, and the core repeats it."""
 
     def close(self) -> None:
@@ -66,13 +64,14 @@ class Endpoint(Protocol):
 class SharedPort:
     """The server's own port."""
 
-    def __init__(self, port: UdpPort, local: str) -> None:
+    def __init__(self, port: UdpPort, local: str, peer: Address) -> None:
         self._port = port
         self._local = local
+        self._peer = peer
 
-    def send(self, datagrams: Sequence[bytes], peer: Address) -> None:
+    def send(self, datagrams: Sequence[bytes]) -> None:
         """See ``Endpoint``."""
-        self._port.send_burst(datagrams, peer, self._local)
+        self._port.send_burst(datagrams, self._peer, self._local)
 
     def close(self) -> None:
         """See ``Endpoint``."""
@@ -154,14 +153,16 @@ class Hub:
 
 
 class OwnPort:
-    """A socket of its own, on the address that was asked.
+    """A socket of its own, on the address that was asked, and connected to the peer.
 
-    It is not connected, so that a datagram with a wrong TID gets its ERROR 5.
+    So the kernel looks up the way there once, and a datagram with a wrong TID never gets here: its
+    sender hears from the kernel that there is no such port (RFC 1122 section 4.1.3.1).
 
     Args:
         hub: where to wait.
         local: the address that was asked.
-        receive: called with each datagram and its sender.
+        peer: who asked.
+        receive: called with each datagram.
         drops: counts what the kernel would not send, by reason.
         gso: whether to try UDP_SEGMENT.
 
@@ -173,7 +174,8 @@ class OwnPort:
         self,
         hub: Hub,
         local: str,
-        receive: Callable[[bytes, Address], None],
+        peer: Address,
+        receive: Callable[[bytes], None],
         drops: Counter[str],
         *,
         gso: bool,
@@ -184,16 +186,20 @@ class OwnPort:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self._socket.bind((local, 0))
+            self._socket.connect(peer)
             hub.add(self._socket.fileno(), self._read)
         except OSError:
             self._socket.close()
             raise
         self._sender = BurstSender(self._socket, gso=gso)
 
-    def send(self, datagrams: Sequence[bytes], peer: Address) -> None:
+    def send(self, datagrams: Sequence[bytes]) -> None:
         """See ``Endpoint``."""
         try:
-            self._sender.send(datagrams, peer)
+            if len(datagrams) == 1:
+                self._socket.send(datagrams[0])
+            else:
+                self._sender.send(datagrams, None)
         except OSError as error:
             self._drops[udp.not_sent(error)] += 1
 
@@ -206,10 +212,10 @@ class OwnPort:
     def _read(self) -> None:
         """Read one datagram: there is seldom another, and the hub comes back if there is."""
         try:
-            data, peer = self._socket.recvfrom(MAX_REPLY)
-        except OSError:  # nothing there after all: a checksum was wrong
+            data = self._socket.recv(MAX_REPLY)
+        except OSError:  # a checksum was wrong, or the peer's host has no such port
             return
-        self._receive(data, peer)
+        self._receive(data)
 
 
 class Running:
@@ -221,6 +227,7 @@ class Running:
     Args:
         reactor: clock and timers.
         core: the transfer, with its first datagrams waiting.
+        peer: whose it is.
         finished: called once, as soon as there is a result.
         forgotten: called once, when nothing is due any more.
     """
@@ -229,10 +236,12 @@ class Running:
         self,
         reactor: TimedReactor,
         core: ReadTransfer,
+        peer: Address,
         finished: "Callable[[Running, Result], None]",
         forgotten: "Callable[[Running], None]",
     ) -> None:
         self.core = core
+        self.peer = peer
         self.started = reactor.seconds()
         self._reactor = reactor
         self._finished: Callable[[Running, Result], None] | None = finished
@@ -246,20 +255,16 @@ class Running:
         self._endpoint = endpoint
         self.flush()
 
-    def receive(self, data: bytes, peer: Address) -> None:
-        """Take one datagram that came to this transfer's port."""
-        self.core.receive_datagram(data, peer, self._reactor.seconds())
+    def receive(self, data: bytes) -> None:
+        """Take one datagram of the peer's."""
+        self.core.receive_datagram(data, self._reactor.seconds())
         self.flush()
 
     def flush(self) -> None:
         """Send what the core has, report its result, and see to its timer."""
         datagrams = self.core.datagrams_to_send()
-        if len(datagrams) == 1 and self._endpoint is not None:
-            datagram, peer = datagrams[0]
-            self._endpoint.send((datagram,), peer)
-        elif self._endpoint is not None:
-            for peer, group in groupby(datagrams, itemgetter(1)):
-                self._endpoint.send([datagram for datagram, _ in group], peer)
+        if datagrams and self._endpoint is not None:
+            self._endpoint.send(datagrams)
         if self.core.result is not None and self._finished is not None:
             finished, self._finished = self._finished, None
             finished(self, self.core.result)

@@ -15,13 +15,15 @@ import errno
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 Address = tuple[str, int]
+ControlMessage = tuple[int, int, bytes]
+"""Level, type and data of a control message (cmsg(3))."""
 Receive = Callable[[bytes, Address, str], None]
 """Called with a datagram, its sender, and the local address it was sent to."""
 
@@ -69,7 +71,7 @@ class BurstSender:
     """Sends datagrams in bursts from one socket.
 
     Args:
-        sock: a UDP socket.
+        sock: a UDP socket, connected or not.
         gso: whether to try UDP_SEGMENT; one refusal turns it off for this socket.
     """
 
@@ -77,40 +79,48 @@ class BurstSender:
         self._socket = sock
         self.gso = gso and gso_known(sock)
 
-    def send(self, datagrams: Sequence[bytes], peer: Address, source: str | None = None) -> None:
+    def send(
+        self, datagrams: Sequence[bytes], peer: Address | None, source: str | None = None
+    ) -> None:
         """Send all of them, in order.
 
         Args:
             datagrams: payloads.
-            peer: to whom.
+            peer: to whom; None where the socket is connected.
             source: the local address to send from, None for the socket's own.
 
         Raises:
             OSError: the kernel took one not; those behind it were not sent either.
         """
-        if source is None and len(datagrams) == 1:  # every packet of a lock-step transfer
-            self._socket.sendto(datagrams[0], peer)
-            return
         control = [] if source is None else [_from(source)]
-        for run in runs(datagrams) if self.gso else ([one] for one in datagrams):
-            if len(run) == 1:
-                self._send_one(run[0], peer, control)
-                continue
-            segment = (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(len(run[0])))
-            try:
-                self._socket.sendmsg(run, [*control, segment], 0, peer)
-            except OSError as error:
-                if error.errno not in _GSO_REFUSED:
-                    raise
-                self.gso = False
-                for one in run:
-                    self._send_one(one, peer, control)
-
-    def _send_one(self, datagram: bytes, peer: Address, control: list[Any]) -> None:
-        if control:
-            self._socket.sendmsg([datagram], control, 0, peer)
+        if not self.gso:
+            self._send_each(datagrams, peer, control)
+        elif _is_one_run(datagrams):  # nearly every window is
+            self._send_run(datagrams, peer, control)
         else:
-            self._socket.sendto(datagram, peer)
+            for run in runs(datagrams):
+                self._send_run(run, peer, control)
+
+    def _send_run(
+        self, run: Sequence[bytes], peer: Address | None, control: list[ControlMessage]
+    ) -> None:
+        if len(run) == 1 or not self.gso:
+            self._send_each(run, peer, control)
+            return
+        segment = (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(len(run[0])))
+        try:
+            self._socket.sendmsg(run, [*control, segment], 0, peer)
+        except OSError as error:
+            if error.errno not in _GSO_REFUSED:
+                raise
+            self.gso = False
+            self._send_each(run, peer, control)
+
+    def _send_each(
+        self, datagrams: Iterable[bytes], peer: Address | None, control: list[ControlMessage]
+    ) -> None:
+        for one in datagrams:
+            self._socket.sendmsg([one], control, 0, peer)
 
 
 def runs(datagrams: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -119,9 +129,6 @@ def runs(datagrams: Sequence[bytes]) -> Iterator[list[bytes]]:
     All of a run have one length, but its last may be shorter; a run has at most ``MAX_SEGMENTS``
     datagrams and ``MAX_DATAGRAM`` bytes. An empty datagram is a run of its own.
     """
-    if _is_one_run(datagrams):  # nearly every window is
-        yield list(datagrams)
-        return
     run: list[bytes] = []
     for one in datagrams:
         if run and (
@@ -141,11 +148,12 @@ def _is_one_run(datagrams: Sequence[bytes]) -> bool:
     """Whether one message carries all of them; False may also mean that it takes a closer look."""
     if not 1 < len(datagrams) <= MAX_SEGMENTS:
         return False
-    size = len(datagrams[0])
+    sizes = list(map(len, datagrams))
+    size, last, whole = sizes[0], sizes[-1], sizes.count(sizes[0])
     return (
-        0 < len(datagrams[-1]) <= size
-        and len(datagrams) * size <= MAX_DATAGRAM
-        and set(map(len, datagrams[:-1])) == {size}
+        (whole == len(sizes) or (whole == len(sizes) - 1 and last < size))
+        and last > 0
+        and len(sizes) * size <= MAX_DATAGRAM
     )
 
 

@@ -1,4 +1,4 @@
-"""A file as TFTP blocks, read a window at a time (RFC 1350 sections 1 and 2).
+"""A file as TFTP DATA packets, read a window at a time (RFC 1350 sections 1, 2 and 5).
 
 Blocks are counted from 1 without roll-over. Every block is ``blksize`` long but the last, which is
 shorter, and empty where the length is a multiple of ``blksize``.
@@ -6,7 +6,7 @@ shorter, and empty where the length is a multiple of ``blksize``.
 
 from typing import Protocol
 
-from netboot.wire.tftp import to_netascii
+from netboot.wire.tftp import BLOCK_MASK, data_header, to_netascii
 
 
 class Source(Protocol):
@@ -34,7 +34,7 @@ class Blocks(Protocol):
     """Number of the last block, once it is known."""
 
     def window(self, first: int, count: int) -> list[bytes]:
-        """Return the payloads of ``count`` blocks from ``first``, fewer only at the end.
+        """Return the DATA packets of ``count`` blocks from ``first``, fewer only at the end.
 
         ``first`` is at most the block after the last one returned, and never a released one.
 
@@ -62,8 +62,8 @@ class OctetBlocks:
         blksize = self._blksize
         data = self._source.read((first - 1) * blksize, count * blksize)
         if count == 1:
-            return [data]
-        return _cut(data, blksize, count)
+            return [data_header(first & BLOCK_MASK) + data]
+        return _packets(data, blksize, first, count)
 
     def release(self, block: int) -> None:
         """See ``Blocks``; nothing is kept."""
@@ -99,7 +99,7 @@ class NetasciiBlocks:
         if self._offset >= self._source.size:
             self.last = self._first + len(self._encoded) // self._blksize
             self._length = (self._first - 1) * self._blksize + len(self._encoded)
-        return _cut(bytes(self._encoded[start:end]), self._blksize, count)
+        return _packets(bytes(self._encoded[start:end]), self._blksize, first, count)
 
     def release(self, block: int) -> None:
         """See ``Blocks``."""
@@ -112,7 +112,10 @@ class NetasciiBlocks:
         return whole if self._length is None else min(whole, self._length)
 
 
-def _cut(data: bytes, blksize: int, count: int) -> list[bytes]:
+def _packets(data: bytes, blksize: int, first: int, count: int) -> list[bytes]:
     """Cut into at most ``count`` blocks; data that ends short of that gives a last, short one."""
-    whole = min(len(data) // blksize + 1, count)
-    return [data[at * blksize : (at + 1) * blksize] for at in range(whole)]
+    ends = min(len(data) // blksize + 1, count) * blksize
+    return [
+        data_header(block & BLOCK_MASK) + data[at : at + blksize]
+        for block, at in enumerate(range(0, ends, blksize), first)
+    ]

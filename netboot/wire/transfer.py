@@ -7,6 +7,7 @@
                             ERROR: PROBE ◀─────┘ │ └── window acknowledged      ▼
                             (from OFFERED)       ├── ERROR ──▶ ABORTED ──▶ closed
                                                  └── silence ▶ TIMED_OUT ──▶ closed
+                                                               or UNCONFIRMED
 
 Feed it with ``receive_datagram`` and, at the time ``get_timer`` names, ``handle_timer``; after
 either send what ``datagrams_to_send`` gives. The rules it keeps:
@@ -24,6 +25,9 @@ either send what ``datagrams_to_send`` gives. The rules it keeps:
   it never goes under ``MIN_INTERVAL``: some ROMs count blocks instead of reading their numbers, and
   an early repetition spoils their file. A client that knows windows reads them.
 - **The file stays where it is**: no more than one window of it is read, when it is sent.
+
+It hears its peer only. Who a datagram is from, the caller knows: a transfer's socket is connected,
+or the server looked it up by its sender.
 """
 
 from collections import Counter
@@ -47,13 +51,8 @@ RETRIES = 8
 """Repetitions without progress before a peer is given up: about half a minute."""
 DALLY = 0.25
 """Seconds in which a finished transfer swallows what the network duplicated."""
-MAX_STRANGERS = 16
-"""Datagrams of other peers that one transfer answers."""
-
-_ERROR = b"\0\x05"
-
-Address = tuple[str, int]
-"""IPv4 address and UDP port; the port is the peer's TID."""
+SAMPLE_INTERVAL = 0.05
+"""Least seconds between two measurements of the round trip."""
 
 
 class Result(StrEnum):
@@ -64,6 +63,9 @@ class Result(StrEnum):
     """The client wanted the size only."""
     ABORTED = "aborted"
     TIMED_OUT = "timed-out"
+    UNCONFIRMED = "unconfirmed"
+    """Everything was sent, and all but the last window acknowledged; then came silence. As a rule
+    the client has it all: many a ROM starts what it loaded before its last ACK is out."""
     NOT_SERVED = "not-served"
 
 
@@ -73,7 +75,6 @@ class ReadTransfer:
     Args:
         request: what it asked.
         source: the file; closed as soon as the result is known.
-        peer: who asked; anybody else gets ERROR 5 and changes nothing.
         now: seconds of any clock, the same one in every call.
         mtu: bytes of the largest packet that reaches the peer; ``blksize`` is lowered to fit.
         max_windowsize: the most blocks to agree to.
@@ -89,7 +90,6 @@ class ReadTransfer:
         self,
         request: ReadRequest,
         source: Source,
-        peer: Address,
         now: float,
         *,
         mtu: int = ETHERNET_MTU,
@@ -97,7 +97,6 @@ class ReadTransfer:
         drops: Counter[str] | None = None,
     ) -> None:
         self.request = request
-        self.peer = peer
         self.terms = negotiate(request, source.size, mtu, max_windowsize)
         self.result: Result | None = None
         self.detail = ""
@@ -106,14 +105,15 @@ class ReadTransfer:
         cut = OctetBlocks if request.mode is Mode.OCTET else NetasciiBlocks
         self._blocks: Blocks = cut(source, self.terms.blksize)
         self._drops = Counter() if drops is None else drops
-        self._strangers = 0
-        self._outbox: list[tuple[bytes, Address]] = []
+        self._outbox: list[bytes] = []
         # counted without roll-over; block 0 is the OACK
         self._acked = -1 if self.terms.accepted else 0
         self._sent = self._acked
+        self._awaited: bytes | None = None  # the ACK of a whole window that is not the last
         floor = MIN_INTERVAL if self.terms.windowsize == 1 else MIN_WINDOW_INTERVAL
         self._round_trip = RoundTrip(self.terms.timeout, floor)
         self._sent_at: float | None = None
+        self._measure_at = now
         self._tries = 0
         self._may_hurry, self._hurrying = True, False
         self._deadline: float | None = None
@@ -133,15 +133,17 @@ class ReadTransfer:
         """When to call ``handle_timer``; None once closed."""
         return self._deadline
 
-    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+    def datagrams_to_send(self) -> list[bytes]:
         """Take what is to be sent now, in order; a window is never torn apart."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
-    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
-        """Take one datagram that came to this transfer's port; a bad one is counted."""
-        if address != self.peer:
-            self._refuse(datagram, address)
+    def receive_datagram(self, datagram: bytes, now: float) -> None:
+        """Take one datagram of the peer's; a bad one is counted."""
+        if datagram == self._awaited:  # nearly always: what _on_ack does, without its questions
+            self.heard = now
+            self._advance(self._sent, now)
+            self._send_blocks(self._sent + 1, now)
             return
         try:
             block = tftp.acknowledged(datagram)
@@ -162,7 +164,7 @@ class ReadTransfer:
             self._hurrying = False
             self._send_window(now)
         elif self._tries == RETRIES:
-            self._finish(Result.TIMED_OUT, self._silence())
+            self._finish(*self._silence())
         else:
             self._tries += 1
             self._sent_at = None  # Karn: nobody knows which of the two an ACK would be for
@@ -176,7 +178,7 @@ class ReadTransfer:
     def abort(self, message: str) -> None:
         """End it from our side, at once, and tell the peer."""
         if self.result is None:
-            self._tell(Error(ErrorCode.UNDEFINED, message), self.peer)
+            self._tell(Error(ErrorCode.UNDEFINED, message))
             self._finish(Result.ABORTED, message)
         self._deadline = None
 
@@ -193,7 +195,7 @@ class ReadTransfer:
             return
         self.heard = now
         if fresh:
-            self._advance(fresh, now)
+            self._advance(self._acked + fresh, now)
         if self._acked == self._blocks.last:
             self._finish(Result.DONE)
             self._deadline = now + DALLY
@@ -212,12 +214,12 @@ class ReadTransfer:
             self._may_hurry, self._hurrying = False, True
             self._deadline = now + self._round_trip.hurry()
 
-    def _advance(self, fresh: int, now: float) -> None:
+    def _advance(self, acked: int, now: float) -> None:
         if self._sent_at is not None:
             self._round_trip.measured(now - self._sent_at)
-            self._sent_at = None
-        self._acked += fresh
-        self._blocks.release(self._acked + 1)
+            self._sent_at, self._measure_at = None, now + SAMPLE_INTERVAL
+        self._acked = acked
+        self._blocks.release(acked + 1)
         self._tries = 0
         self._may_hurry, self._hurrying = True, False
 
@@ -234,16 +236,10 @@ class ReadTransfer:
         else:
             self._finish(Result.ABORTED, detail)
 
-    def _refuse(self, datagram: bytes, address: Address) -> None:
-        self._drops["tftp: wrong TID"] += 1
-        self._strangers += 1
-        if self._strangers <= MAX_STRANGERS and not datagram.startswith(_ERROR):
-            self._tell(Error(ErrorCode.UNKNOWN_TID, "unknown transfer ID"), address)
-
     def _send_window(self, now: float) -> None:
         """Send all from the first unacknowledged block to the end of the window."""
         if self._acked < 0:
-            self._tell(OptionAck(self.terms.accepted), self.peer)
+            self._tell(OptionAck(self.terms.accepted))
             self._sent = 0
             self._wait(now)
         else:
@@ -253,41 +249,41 @@ class ReadTransfer:
         """Send from ``first`` to the end of the window."""
         count = self._acked + self.terms.windowsize + 1 - first
         try:
-            payloads = self._blocks.window(first, count)
+            packets = self._blocks.window(first, count)
         except NotServed as problem:
-            self._tell(Error(ErrorCode.UNDEFINED, "the file cannot be read"), self.peer)
+            self._tell(Error(ErrorCode.UNDEFINED, "the file cannot be read"))
             self._finish(Result.NOT_SERVED, str(problem))
             return
-        peer, header = self.peer, tftp.data_header
-        self._outbox += [
-            (header(block & BLOCK_MASK) + payload, peer)
-            for block, payload in enumerate(payloads, first)
-        ]
-        self._sent = first + len(payloads) - 1
+        self._outbox += packets
+        self._sent = sent = first + len(packets) - 1
+        self._awaited = None if sent == self._blocks.last else tftp.ack(sent & BLOCK_MASK)
         self._wait(now)
 
     def _wait(self, now: float) -> None:
-        if self._sent_at is None and not self._tries:
+        if self._sent_at is None and now >= self._measure_at and not self._tries:
             self._sent_at = now
-        self._deadline = now + self._round_trip.interval(self._tries)
+        round_trip = self._round_trip
+        self._deadline = now + (
+            round_trip.interval(self._tries) if self._tries else round_trip.first
+        )
 
-    def _tell(self, packet: Packet, address: Address) -> None:
-        self._outbox.append((tftp.build(packet), address))
+    def _tell(self, packet: Packet) -> None:
+        self._outbox.append(tftp.build(packet))
 
     def _finish(self, result: Result, detail: str = "") -> None:
         self.result, self.detail = result, detail
-        self._deadline = None
+        self._deadline = self._awaited = None
         self._source.close()
 
     def _in_last_window(self) -> bool:
         return self._sent == self._blocks.last
 
-    def _silence(self) -> str:
+    def _silence(self) -> tuple[Result, str]:
         if self._acked < 0:
-            return "no answer to the OACK"
+            return Result.TIMED_OUT, "no answer to the OACK"
         if self._in_last_window() and self.heard is not None:
-            return "everything was sent, but the last ACK never came"
-        return f"silent after {self.sent} bytes"
+            return Result.UNCONFIRMED, "everything was sent, but the last ACK never came"
+        return Result.TIMED_OUT, f"silent after {self.sent} bytes"
 
 
 class RoundTrip:
@@ -296,6 +292,9 @@ class RoundTrip:
     Args:
         timeout: seconds the client chose (RFC 2349), None where it left that to us.
         floor: the least seconds between two repetitions, where it did.
+
+    Attributes:
+        first: seconds to wait for an answer to what was sent once.
     """
 
     def __init__(self, timeout: int | None, floor: float) -> None:
@@ -303,7 +302,7 @@ class RoundTrip:
         self._floor = floor
         self._smoothed: float | None = None
         self._variation = 0.0
-        self._first = FIRST_INTERVAL if timeout is None else float(timeout)
+        self.first = FIRST_INTERVAL if timeout is None else float(timeout)
 
     def measured(self, seconds: float) -> None:
         """Learn from one answer."""
@@ -316,13 +315,13 @@ class RoundTrip:
             self._smoothed += (seconds - self._smoothed) / 8
         if self._timeout is None:
             learnt = self._smoothed + 4 * self._variation
-            self._first = min(max(learnt, self._floor), MAX_INTERVAL)
+            self.first = min(max(learnt, self._floor), MAX_INTERVAL)
 
     def interval(self, tries: int) -> float:
         """Seconds to wait for an answer after ``tries`` repetitions; they double each time."""
-        if tries == 0 or self._timeout is not None:
-            return self._first
-        return min(self._first * 2.0**tries, MAX_INTERVAL)
+        if not tries or self._timeout is not None:
+            return self.first
+        return min(self.first * 2.0**tries, MAX_INTERVAL)
 
     def hurry(self) -> float:
         """Seconds after which an ACK that left blocks outstanding means that one was lost."""

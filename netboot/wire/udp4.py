@@ -12,6 +12,9 @@ from netboot.errors import MalformedPacket
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _UDP = struct.Struct("!HHHH")
+_LENGTHS = struct.Struct("!BxH2xHxB")  # of _IP: version and header, total, fragment, protocol
+_SHORT, _LONG = struct.Struct("!H"), struct.Struct("!I")
+_CHECKSUM_AT = _IP.size + 6
 _IPV4_PLAIN_HEADER = 0x45
 _DONT_FRAGMENT = 0x4000
 _FRAGMENT = 0x3FFF  # more-fragments bit and offset
@@ -37,21 +40,20 @@ def parse(packet: bytes) -> Datagram:
     Raises:
         MalformedPacket: it is not one whole UDP datagram.
     """
-    if len(packet) < _IP.size + _UDP.size or packet[0] >> 4 != _WORD:
-        raise MalformedPacket("udp: no IPv4 header")
-    first, _tos, total, _id, fragment, _ttl, protocol, _sum, source, target = _IP.unpack_from(
-        packet
-    )
-    header = (first & 0x0F) * _WORD
-    if header < _IP.size or not header + _UDP.size <= total <= len(packet):
-        raise MalformedPacket("udp: IPv4 lengths do not fit")
-    if protocol != _UDP_PROTOCOL or fragment & _FRAGMENT:
-        raise MalformedPacket("udp: not UDP, or a fragment")
-    source_port, target_port, length, _checksum = _UDP.unpack_from(packet, header)
-    if not _UDP.size <= length <= total - header:
-        raise MalformedPacket("udp: length does not fit")
-    payload = packet[header + _UDP.size : header + length]
-    return Datagram(inet_ntoa(source), source_port, inet_ntoa(target), target_port, payload)
+    start, end = _datagram_in(packet)
+    source, target = inet_ntoa(packet[12:16]), inet_ntoa(packet[16:20])
+    source_port, target_port, _length, _checksum = _UDP.unpack_from(packet, start)
+    return Datagram(source, source_port, target, target_port, packet[start + _UDP.size : end])
+
+
+def payload(packet: bytes) -> bytes:
+    """``parse(packet).payload``, where nobody asks for the addresses.
+
+    Raises:
+        MalformedPacket: likewise.
+    """
+    start, end = _datagram_in(packet)
+    return packet[start + _UDP.size : end]
 
 
 def build(datagram: Datagram) -> bytes:
@@ -67,6 +69,37 @@ def build(datagram: Datagram) -> bytes:
     ip_sum = _checksum(_IP.pack(*head, 0, source, target))
     ip = _IP.pack(*head, ip_sum, source, target)
     return ip + _UDP.pack(*ports, length, checksum) + datagram.payload
+
+
+def rewrite(packet: bytearray, at: int, number: int) -> None:
+    """Replace 32 bits of the payload of what ``build`` gave, and mend its checksum (RFC 1624).
+
+    Args:
+        packet: changed in place.
+        at: where in the payload, an even offset.
+        number: what stands there from now on.
+    """
+    at += _IP.size + _UDP.size
+    [before] = _LONG.unpack_from(packet, at)
+    [checksum] = _SHORT.unpack_from(packet, _CHECKSUM_AT)
+    _LONG.pack_into(packet, at, number)
+    _SHORT.pack_into(packet, _CHECKSUM_AT, (checksum + before - number) % _ALL_ONES or _ALL_ONES)
+
+
+def _datagram_in(packet: bytes) -> tuple[int, int]:
+    """Where the UDP header begins and the datagram ends."""
+    if len(packet) < _IP.size + _UDP.size or packet[0] >> 4 != _WORD:
+        raise MalformedPacket("udp: no IPv4 header")
+    first, total, fragment, protocol = _LENGTHS.unpack_from(packet)
+    start = (first & 0x0F) * _WORD
+    if start < _IP.size or not start + _UDP.size <= total <= len(packet):
+        raise MalformedPacket("udp: IPv4 lengths do not fit")
+    if protocol != _UDP_PROTOCOL or fragment & _FRAGMENT:
+        raise MalformedPacket("udp: not UDP, or a fragment")
+    [length] = _SHORT.unpack_from(packet, start + 4)
+    if not _UDP.size <= length <= total - start:
+        raise MalformedPacket("udp: length does not fit")
+    return start, start + length
 
 
 def _checksum(data: bytes) -> int:
