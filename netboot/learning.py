@@ -33,7 +33,7 @@ FILE = "learned.json"
 _DECODER = msgspec.json.Decoder(dict[Mac, Learned])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Lesson:
     """One machine's state.
 
@@ -78,39 +78,41 @@ class Learning:
 
     def now(self, mac: Mac) -> Learned:
         """What to offer ``mac`` now."""
-        return self._of(mac).now
+        lesson = self._lessons.get(mac)
+        return NOTHING if lesson is None else lesson.now
 
     def discovered(self, mac: Mac) -> Learned:
         """Firmware of ``mac`` sent a DISCOVER; what to offer it."""
-        lesson = self._of(mac)
+        lesson = self._kept(mac)
         if lesson.loaded:
             why = "it fetched its loader last time but never a script, so the other one is tried"
-            tried = replace(lesson.now, loader=lesson.now.loader + 1, why=why)
-            lesson = replace(lesson, now=tried, loaded=False, asked=1)
+            lesson.now = Learned(lesson.now.shape, lesson.now.loader + 1, why)
+            lesson.loaded, lesson.asked = False, 0
         elif lesson.asked >= PATIENCE:
             why = f"it asked {lesson.asked} times and took no such offer, so another is tried"
-            tried = replace(lesson.now, shape=lesson.now.shape + 1, why=why)
-            lesson = replace(lesson, now=tried, asked=1)
-        else:
-            lesson = replace(lesson, asked=lesson.asked + 1)
-        self._keep(mac, lesson)
+            lesson.now = Learned(lesson.now.shape + 1, lesson.now.loader, why)
+            lesson.asked = 0
+        lesson.asked += 1
         return lesson.now
 
     def progressed(self, mac: Mac) -> None:
         """``mac`` took our offer: it asked port 4011, or for its loader."""
         if mac in self._lessons:
-            self._keep(mac, replace(self._of(mac), asked=0))
+            self._kept(mac).asked = 0
 
     def loaded(self, mac: Mac) -> None:
         """``mac`` has its whole loader."""
-        self._keep(mac, replace(self._of(mac), asked=0, loaded=True))
+        lesson = self._kept(mac)
+        lesson.asked, lesson.loaded = 0, True
 
     def scripted(self, mac: Mac) -> bool:
         """``mac`` fetched its script; whether that is news worth keeping beyond this run."""
-        before = self._of(mac)
-        worked = replace(before.now, why=_KEPT if before.now != NOTHING else "")
-        self._keep(mac, _Lesson(now=worked, worked=worked))
-        return worked != (before.worked or NOTHING)
+        lesson = self._kept(mac)
+        before = lesson.worked or NOTHING
+        worked = replace(lesson.now, why=_KEPT if lesson.now != NOTHING else "")
+        lesson.now = lesson.worked = worked
+        lesson.asked, lesson.loaded = 0, False
+        return worked != before
 
     def lessons(self) -> dict[Mac, Learned]:
         """What worked for the machines that did not take the first of everything."""
@@ -120,8 +122,13 @@ class Learning:
             if lesson.worked is not None and lesson.worked != NOTHING
         }
 
-    def _of(self, mac: Mac) -> _Lesson:
-        return self._lessons.get(mac, _NEW)
+    def _kept(self, mac: Mac) -> _Lesson:
+        """The lesson of ``mac``, which is now the newest."""
+        lesson = self._lessons.get(mac)
+        if lesson is None:
+            lesson = _Lesson()
+        self._keep(mac, lesson)
+        return lesson
 
     def _keep(self, mac: Mac, lesson: _Lesson) -> None:
         self._lessons[mac] = lesson
@@ -130,5 +137,4 @@ class Learning:
             self._lessons.popitem(last=False)
 
 
-_NEW = _Lesson()
 _KEPT = "that is what worked at its last boot"

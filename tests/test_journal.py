@@ -1,16 +1,23 @@
 """What is written down, what is only counted, and what is said when nothing comes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from netboot.boot import journal as journal_module
 from netboot.boot.journal import (
+    MAX_QUEUED,
+    MAX_WAITING,
     NODE_BURST,
     NODE_EVENTS_PER_SECOND,
+    PACE,
     REPEAT_SECONDS,
+    SLICE,
+    STORM,
     STRANGER_BURST,
     Journal,
+    Note,
 )
 from netboot.events import Event, Kind
 from netboot.model import Mac
@@ -178,3 +185,116 @@ class TestStalls:
         desk.now += 1000
         desk.journal.tick()
         assert desk.kinds() == [Kind.DISCOVER, Kind.IGNORED]
+
+
+class Busy:
+    """A journal in a program that is busy: what waits is handed out when ``turn`` says so."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.later: list[Callable[[], None]] = []
+        self.journal = Journal(
+            lambda mac: f"n{mac}", [self.events.append], lambda: 1_700_000_000.0, self.put_off
+        )
+
+    def put_off(self, seconds: float, call: Callable[[], None]) -> None:
+        assert seconds == PACE
+        self.later.append(call)
+
+    def fill(self, count: int) -> None:
+        for number in range(count):
+            self.journal.record(Kind.LOADER, Mac(f"x{number}"), "")
+
+    def turn(self) -> list[str]:
+        """What is handed out at the next turn; there is one as long as anything waits."""
+        [call] = self.later
+        self.later.clear()
+        call()
+        found = [f"{event.kind.value} {event.mac} {event.detail}".strip() for event in self.events]
+        self.events.clear()
+        return found
+
+
+EXCHANGE = (Note(Kind.DISCOVER, "asks", {"arch": 7}), Note(Kind.OFFER, "binl", {}))
+
+
+class TestStorm:
+    """Machines come first; what is said of them follows a little later, in order."""
+
+    def test_a_few_at_a_time_until_nothing_waits(self) -> None:
+        busy = Busy()
+        for number in range(SLICE + 1):
+            busy.journal.exchanged(Mac(f"m{number}"), EXCHANGE)
+        assert not busy.events
+        assert len(busy.turn()) == 2 * SLICE
+        assert busy.turn() == [f"discover m{SLICE} asks", f"offer m{SLICE} binl"]
+        assert not busy.later
+        busy.journal.record(Kind.SCRIPT, Mac("m1"), "")
+        assert busy.turn() == ["script m1"]
+
+    def test_in_a_storm_what_is_asked_again_is_one_line_that_says_how_often(self) -> None:
+        busy = Busy()
+        busy.fill(STORM)
+        for _ in range(3):
+            busy.journal.exchanged(Mac("m1"), EXCHANGE)
+        for _ in range(STORM // SLICE):
+            busy.turn()
+        assert busy.turn() == ["discover m1 asks, 3 times", "offer m1 binl, 3 times"]
+        for _ in range(2):
+            busy.journal.exchanged(Mac("m1"), EXCHANGE)
+        assert busy.turn() == ["discover m1 asks", "offer m1 binl"] * 2
+
+    def test_how_often_is_told_to_programs_too(self) -> None:
+        busy = Busy()
+        busy.fill(STORM)
+        for _ in range(2):
+            busy.journal.exchanged(Mac("m1"), EXCHANGE)
+        busy.journal.flush()
+        assert [event.data for event in busy.events[-2:]] == [{"arch": 7, "times": 2}, {"times": 2}]
+
+    def test_one_machine_takes_the_room_of_no_other(self) -> None:
+        busy = Busy()
+        for _ in range(2 * MAX_WAITING):
+            busy.journal.exchanged(Mac("m1"), EXCHANGE)
+        busy.journal.exchanged(Mac("m2"), EXCHANGE)
+        assert not busy.journal.drops
+        busy.journal.flush()
+        assert busy.events[-1].mac == "m2"
+
+    def test_order_is_kept(self) -> None:
+        busy = Busy()
+        again = (EXCHANGE[0], Note(Kind.OFFER, "bootfile", {}))
+        busy.journal.exchanged(Mac("m1"), EXCHANGE)
+        busy.journal.exchanged(Mac("m1"), again)
+        busy.journal.record(Kind.LOADER, Mac("m1"), "")
+        busy.journal.exchanged(Mac("m1"), again)
+        asks = "discover m1 asks"
+        told = [asks, "offer m1 binl", asks, "offer m1 bootfile", "loader m1"]
+        assert busy.turn() == [*told, asks, "offer m1 bootfile"]
+
+    def test_beyond_half_a_second_of_them_exchanges_are_counted_whole(self) -> None:
+        busy = Busy()
+        for number in range(MAX_WAITING + 5):
+            busy.journal.exchanged(Mac(f"m{number}"), EXCHANGE)
+        assert busy.journal.drops == {"journal: too many answered at once": 5}
+        kinds = []
+        while busy.later:
+            kinds += [said.split()[0] for said in busy.turn()]
+        assert kinds == ["discover", "offer"] * MAX_WAITING
+
+    def test_nothing_else_is_crowded_out_and_nothing_waits_longer(self) -> None:
+        busy = Busy()
+        for number in range(MAX_WAITING + 50):
+            busy.journal.record(Kind.LOADER, Mac(f"m{number}"), "")
+        assert len(busy.turn()) == 50
+        assert len(busy.turn()) == SLICE
+        for number in range(MAX_QUEUED):
+            busy.journal.record(Kind.SCRIPT, Mac(f"m{number}"), "")
+        assert busy.journal.drops == {"journal: too many at once": MAX_WAITING - SLICE}
+
+    def test_a_program_that_ends_says_all_of_it(self) -> None:
+        busy = Busy()
+        for number in range(MAX_WAITING):
+            busy.journal.exchanged(Mac(f"m{number}"), EXCHANGE)
+        busy.journal.flush()
+        assert len(busy.events) == 2 * MAX_WAITING

@@ -143,6 +143,23 @@ def test_where_an_offer_goes(header: dict[str, str], target: tuple[str, int] | N
 
 
 @pytest.mark.parametrize(
+    ("header", "flags"),
+    [
+        ({}, iana.BROADCAST_FLAG),
+        ({"giaddr": "10.9.0.1"}, iana.BROADCAST_FLAG),
+        ({"giaddr": "10.9.0.1", "ciaddr": "10.9.0.7"}, 0),
+        ({"flags": iana.BROADCAST_FLAG, "ciaddr": "10.9.0.7"}, iana.BROADCAST_FLAG),
+    ],
+)
+def test_a_relay_is_told_to_broadcast_where_the_machine_has_no_address(
+    header: dict[str, str], flags: int
+) -> None:
+    reply = proxydhcp.offer(asked(iana.DISCOVER, **header), LOADER, SERVER)
+    assert reply is not None
+    assert reply.flags == flags
+
+
+@pytest.mark.parametrize(
     ("header", "peer", "target"),
     [
         ({"ciaddr": "10.77.0.9"}, ("10.77.0.9", 4011), ("10.77.0.9", 4011)),

@@ -35,6 +35,23 @@ def test_checksums_are_the_ones_scapy_computes(datagram: Datagram) -> None:
     assert (ours.chksum, ours[UDP].chksum) == (theirs.chksum, theirs[UDP].chksum)
 
 
+@given(
+    datagrams.filter(lambda datagram: len(datagram.payload) >= 8), st.binary(min_size=4, max_size=4)
+)
+def test_a_rewritten_packet_is_the_one_built_with_other_bytes(
+    datagram: Datagram, word: bytes
+) -> None:
+    packet = bytearray(udp4.build(datagram))
+    udp4.rewrite(packet, 4, int.from_bytes(word))
+    other = datagram.payload[:4] + word + datagram.payload[8:]
+    assert packet == udp4.build(datagram._replace(payload=other))
+
+
+@given(datagrams, st.binary(max_size=20))
+def test_the_payload_alone_is_the_same(datagram: Datagram, padding: bytes) -> None:
+    assert udp4.payload(udp4.build(datagram) + padding) == datagram.payload
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_are_malformed(data: bytes) -> None:
     try:

@@ -118,10 +118,12 @@ def ack_destination(message: Message, peer: tuple[str, int]) -> tuple[str, int]:
 
 
 def _reply(form: Form, message: Message, decision: Decision, server: Server) -> Reply:
+    # yiaddr is 0, so a relay agent has no address to unicast to; dnsmasq's would send to 0.0.0.0
+    nowhere = iana.BROADCAST_FLAG if message.ciaddr == NO_ADDRESS else 0
     return Reply(
         form=form,
         xid=message.xid,
-        flags=message.flags,
+        flags=message.flags | nowhere,
         ciaddr=message.ciaddr,
         giaddr=message.giaddr,
         chaddr=message.chaddr,

@@ -1,31 +1,33 @@
 """ProxyDHCP: datagram in, decision, reply out. The conversation itself is in ``answer``."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from socket import inet_ntoa
 from typing import Protocol
 
 from netboot.answer import proxydhcp
-from netboot.answer.proxydhcp import Reply
 from netboot.answer.splice import splice
 from netboot.boot.compose import templates
+from netboot.boot.journal import Note
+from netboot.boot.offers import Asked, Offer, asks, chaddr, prepare, question, sentence
 from netboot.boot.packet import PacketPort, RawSender, address_towards
+from netboot.boot.tables import remember
 from netboot.boot.udp import Reactor, UdpPort
-from netboot.clients import kind_of
 from netboot.errors import MalformedPacket
 from netboot.events import Kind
-from netboot.model import Client, Decision, Firmware, Mac, Server, Shape
+from netboot.model import Client, Decision, Mac, Server
 from netboot.wire import dhcp4, iana, pxe
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
-from netboot.wire.udp4 import Datagram
 
 MAX_SERVER_ADDRESSES = 64
 """Addresses of ours that templates are kept for: one an interface, and one a route to a relay."""
 
-
 MAX_RELAYS = 256
 """Relays whose route is remembered until the next look."""
+
+MAX_ASKED = 16_384
+"""Machines whose last DISCOVER and its OFFERs are kept, some 3 KB each."""
 
 
 class Plane(Protocol):
@@ -49,6 +51,9 @@ class Plane(Protocol):
     def record(self, kind: Kind, mac: Mac, detail: str, **data: str | int) -> None:
         """Write one line of the timeline."""
 
+    def exchanged(self, mac: Mac, notes: tuple[Note, ...]) -> None:
+        """Write an answered question, all of it or none where there are too many."""
+
 
 class ProxyDhcp:
     """Answers DISCOVER on every interface and REQUEST on port 4011.
@@ -70,6 +75,7 @@ class ProxyDhcp:
         }
         self._pxe = UdpPort(reactor, "0.0.0.0", iana.PXE_PORT, self._on_pxe_port)  # noqa: S104 -- requests for other addresses than ours are dropped
         self._raw: RawSender | None = None
+        self._asked: OrderedDict[tuple[str, bytes], Asked] = OrderedDict()
         self._templates = lru_cache(MAX_SERVER_ADDRESSES)(templates)
         self._towards = lru_cache(MAX_RELAYS)(address_towards)
 
@@ -100,39 +106,55 @@ class ProxyDhcp:
         if self._raw is not None:
             self._raw.close()
 
-    def _on_dhcp_port(self, interface: str, datagram: Datagram) -> None:
+    def _on_dhcp_port(self, interface: str, payload: bytes) -> None:
         """Port 67: a DISCOVER gets an OFFER; a REQUEST to the other server tells an address."""
-        heard = self._understood(datagram.payload)
+        asked = self._asked.get((interface, chaddr(payload)))
+        if asked is None or asked.question != question(payload):
+            asked = self._newly_asked(payload)
+            if asked is None:
+                return
+        decision = self._plane.discovered(asked.client)
+        source = self._source(interface, asked.message.giaddr)
+        offer = asked.offers.get(decision.shape)
+        if offer is None or offer.decision != decision or offer.source != source:
+            offer = self._prepared((interface, chaddr(payload)), asked, decision, source)
+            if offer is None:
+                return
+        packet = offer.packet(payload)
+        if asked.message.giaddr == NO_ADDRESS:
+            self._ports[interface].broadcast(packet)
+        elif self._raw is not None:
+            self._raw.send(asked.message.giaddr, packet)
+        self._plane.exchanged(asked.client.mac, offer.notes)
+
+    def _newly_asked(self, payload: bytes) -> Asked | None:
+        """The DISCOVER in a message that nobody looked at yet; None where it is none."""
+        heard = self._understood(payload)
         if heard is None:
-            return
+            return None
         message, client = heard
         if message.type == iana.REQUEST:
             self._learn(message)
         if message.type != iana.DISCOVER:
-            return
-        address = self._reachable(interface, message)
-        decision = self._plane.discovered(client)
-        relay = {} if message.giaddr == NO_ADDRESS else {"relay": message.giaddr}
-        self._plane.record(Kind.DISCOVER, client.mac, _asks(client), **_says(client), **relay)
-        reply = proxydhcp.offer(message, decision, self._plane.server(address))
-        if reply is None:
-            self._plane.record(Kind.IGNORED, client.mac, decision.reasons[-1])
-            return
-        target = proxydhcp.offer_destination(message)
-        payload = splice(self._templates(address)[reply.form], reply)
-        if target is None:
-            self._ports[interface].broadcast(address, payload)
-        elif self._raw is not None:
-            self._raw.send(address, target, payload)
-        self._plane.record(
-            Kind.OFFER,
-            client.mac,
-            _offers(reply, decision),
-            profile=decision.profile or "",
-            shape=reply.form[0].value,
-            why=decision.reasons[-1],
-            **_says(client),
-        )
+            return None
+        return Asked(question(payload), message, client)
+
+    def _prepared(
+        self, key: tuple[str, bytes], asked: Asked, decision: Decision, source: str
+    ) -> Offer | None:
+        """An OFFER, which is kept; of a machine that gets none nothing is kept."""
+        mac = asked.client.mac
+        server, shapes = self._plane.server(source), self._templates(source)
+        offer = prepare(asked, decision, server, shapes)
+        if offer is None:
+            self._asked.pop(key, None)
+            heard = asks(asked)
+            self._plane.record(heard.kind, mac, heard.detail, **heard.data)
+            self._plane.record(Kind.IGNORED, mac, decision.reasons[-1])
+            return None
+        asked.offers[decision.shape] = offer
+        remember(self._asked, key, asked, at_most=MAX_ASKED)
+        return offer
 
     def _on_pxe_port(self, data: bytes, peer: tuple[str, int], local: str) -> None:
         """Port 4011: a REQUEST that followed our OFFER gets its boot file."""
@@ -150,7 +172,7 @@ class ProxyDhcp:
         if reply is None:
             self.drops["dhcp: 4011 request that is not for us"] += 1
             return
-        self._plane.record(Kind.REQUEST_4011, client.mac, _asks(client), address=peer[0])
+        self._plane.record(Kind.REQUEST_4011, client.mac, sentence(client), address=peer[0])
         target = proxydhcp.ack_destination(message, peer)
         self._pxe.send(splice(self._templates(local)[reply.form], reply), target)
         self._plane.record(
@@ -166,11 +188,11 @@ class ProxyDhcp:
         client = pxe.identify(message)
         return None if client is None else (message, client)
 
-    def _reachable(self, interface: str, message: Message) -> str:
-        """The address to advertise: the interface's own, or the one routing towards the relay."""
-        if message.giaddr == NO_ADDRESS:
+    def _source(self, interface: str, relay: str) -> str:
+        """The address to answer from: the interface's own, or the one routing to the relay."""
+        if relay == NO_ADDRESS:
             return self._addresses[interface]
-        address = self._towards(message.giaddr) or self._addresses[interface]
+        address = self._towards(relay) or self._addresses[interface]
         if len(self._advertised) < MAX_SERVER_ADDRESSES:
             self._advertised.add(address)
         return address
@@ -185,24 +207,3 @@ class ProxyDhcp:
 
 
 _ADDRESS_SIZE = 4
-
-
-def _asks(client: Client) -> str:
-    if client.firmware is Firmware.IPXE:
-        return "iPXE asks"
-    return f"{kind_of(client).name} firmware asks (architecture {client.arch:#04x})"
-
-
-def _says(client: Client) -> dict[str, str | int]:
-    return {"arch": client.arch, "firmware": client.firmware.value}
-
-
-def _offers(reply: Reply, decision: Decision) -> str:
-    said = f"boot file {reply.bootfile}" if reply.bootfile else _WITHOUT_BOOTFILE[reply.form[0]]
-    return f"{said} ({decision.lesson})" if decision.lesson else said
-
-
-_WITHOUT_BOOTFILE = {
-    Shape.BINL: "boot file follows on port 4011",
-    Shape.RASPBERRY_PI: "its ROM asks TFTP for its own files",
-}

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from netboot.boot.udp import Reactor, enlarge
 from netboot.errors import MalformedPacket
 from netboot.wire import iana, udp4
-from netboot.wire.udp4 import Datagram
 
 MAX_DATAGRAMS_PER_WAKEUP = 256
 """Then other sockets get their turn; the rest waits in the kernel's buffer."""
@@ -26,12 +25,14 @@ MAX_PACKET = 9216
 _ETH_P_IP = 0x0800
 _SO_ATTACH_FILTER = 26
 _PACKET_OTHERHOST = 3  # if_packet.h: addressed to somebody else, or of a VLAN we have no part in
+_PACKET_TYPE = 0xFFFFF004  # linux/filter.h: SKF_AD_OFF + SKF_AD_PKTTYPE
 _BROADCAST_MAC = b"\xff" * 6
-_BROADCAST = "255.255.255.255"
 
 _FILTER = (
-    # classic BPF over the IPv4 header: unfragmented UDP to port 67
+    # classic BPF over the IPv4 header: unfragmented UDP to port 67, meant for us or for everybody
     # (code, jump if true, jump if false, k), linux/filter.h
+    (0x30, 0, 0, _PACKET_TYPE),
+    (0x15, 8, 0, _PACKET_OTHERHOST),  # -> drop
     (0x30, 0, 0, 9),  #           ldb protocol
     (0x15, 0, 6, 17),  #          jne UDP -> drop
     (0x28, 0, 0, 6),  #           ldh fragment
@@ -45,12 +46,12 @@ _FILTER = (
 
 
 class PacketPort:
-    """Every DHCP datagram to port 67 that reaches one interface.
+    """Every DHCP datagram to port 67 that reaches one interface, and the way back out of it.
 
     Args:
         reactor: where to wait.
         interface: its name.
-        receive: called with each datagram.
+        receive: called with each datagram's payload.
         drops: counts what is not passed on, by reason.
     """
 
@@ -58,7 +59,7 @@ class PacketPort:
         self,
         reactor: Reactor,
         interface: str,
-        receive: Callable[[Datagram], None],
+        receive: Callable[[bytes], None],
         drops: Counter[str],
     ) -> None:
         self._reactor = reactor
@@ -66,10 +67,11 @@ class PacketPort:
         self._receive = receive
         self._drops = drops
         self._socket: socket.socket | None = None
+        self._outlet: _Outlet | None = None
         self._index = 0
 
     def start(self) -> None:
-        """Open the socket.
+        """Open the sockets.
 
         Raises:
             OSError: no such interface, or not permitted (CAP_NET_RAW).
@@ -80,6 +82,7 @@ class PacketPort:
             enlarge(opened)
             # one protocol, not ETH_P_ALL: only what comes in is heard, nothing that we send
             opened.bind((self._interface, _ETH_P_IP))
+            self._outlet = _Outlet(self._interface)
         except OSError:
             opened.close()
             raise
@@ -87,28 +90,30 @@ class PacketPort:
         self._reactor.addReader(self)
 
     def follow(self) -> None:
-        """Open the socket anew where the interface was removed and made again."""
+        """Keep up with an interface that is made anew or gets another hardware address."""
         with contextlib.suppress(OSError):  # it is away; looked for again at the next call
             if socket.if_nametoindex(self._interface) != self._index:
                 self.stop()
                 self.start()
+            elif self._outlet is not None:
+                self._outlet.follow()
 
     def stop(self) -> None:
-        """Close the socket."""
+        """Close the sockets."""
         if self._socket is not None:
             self._reactor.removeReader(self)
             self._socket.close()
             self._socket = None
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
 
-    def broadcast(self, source: str, payload: bytes) -> None:
-        """Send ``payload`` from ``source`` port 67 to every client on this interface."""
-        if self._socket is None:
+    def broadcast(self, packet: bytes | bytearray) -> None:
+        """Send an IPv4 packet to every machine on this interface."""
+        if self._outlet is None:
             return
-        packet = udp4.build(
-            Datagram(source, iana.DHCP_SERVER_PORT, _BROADCAST, iana.DHCP_CLIENT_PORT, payload)
-        )
         try:
-            self._socket.sendto(packet, (self._interface, _ETH_P_IP, 0, 0, _BROADCAST_MAC))
+            self._outlet.broadcast(packet)
         except OSError as error:
             self._drops[f"dhcp: not sent ({errno.errorcode.get(error.errno or 0, 'unknown')})"] += 1
 
@@ -118,21 +123,19 @@ class PacketPort:
             if self._socket is None:
                 return
             try:
-                packet, address = self._socket.recvfrom(MAX_PACKET)
+                packet = self._socket.recv(MAX_PACKET)
             except BlockingIOError:
                 return
             except OSError as error:
                 # the interface went down; it speaks again when it is up
                 self._drops[f"dhcp: {errno.errorcode.get(error.errno or 0, 'unknown')}"] += 1
                 return
-            if address[2] == _PACKET_OTHERHOST:
-                continue
             try:
-                datagram = udp4.parse(packet)
+                payload = udp4.payload(packet)
             except MalformedPacket as problem:
                 self._drops[str(problem)] += 1
                 continue
-            self._receive(datagram)
+            self._receive(payload)
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -147,6 +150,35 @@ class PacketPort:
         return f"dhcp on {self._interface}"
 
 
+class _Outlet:
+    """Sends whole frames into one interface and hears nothing.
+
+    It is bound, so the kernel need not look the interface up by its name for every packet.
+    """
+
+    def __init__(self, interface: str) -> None:
+        self._socket = socket.socket(
+            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, proto=0
+        )
+        try:
+            self._socket.bind((interface, 0))
+            self.follow()
+        except OSError:
+            self._socket.close()
+            raise
+
+    def follow(self) -> None:
+        """Take the interface's hardware address as it is now."""
+        own: bytes = self._socket.getsockname()[4]
+        self._header = _BROADCAST_MAC + own + _ETH_P_IP.to_bytes(2)
+
+    def broadcast(self, packet: bytes | bytearray) -> None:
+        self._socket.send(self._header + packet)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 class RawSender:
     """Sends from port 67 to a routed address, again without binding the port."""
 
@@ -156,11 +188,10 @@ class RawSender:
             socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW
         )
 
-    def send(self, source: str, target: tuple[str, int], payload: bytes) -> None:
-        """Send ``payload`` from ``source`` port 67 to ``target``; the kernel routes it."""
-        packet = udp4.build(Datagram(source, iana.DHCP_SERVER_PORT, *target, payload))
+    def send(self, target: str, packet: bytes | bytearray) -> None:
+        """Send an IPv4 packet to ``target``; the kernel routes it."""
         try:
-            self._socket.sendto(packet, (target[0], 0))
+            self._socket.sendto(packet, (target, 0))
         except OSError as error:
             self._drops[f"dhcp: not sent ({errno.errorcode.get(error.errno or 0, 'unknown')})"] += 1
 

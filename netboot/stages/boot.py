@@ -179,17 +179,21 @@ def progress(events: Iterable[Event]) -> Progress:
 
 def _noted(boot: Boot, event: Event) -> Boot:
     """``boot`` with what ``event`` says whatever its stage."""
+    seen = boot.seen
     speaks_ipxe = event.kind is Kind.LOADER or event.data.get("firmware") == Firmware.IPXE
-    counted = event.kind is Kind.DISCOVER and Kind.LOADER not in boot.seen
-    return replace(
-        boot,
-        seen=boot.seen if event.kind in boot.seen else (*boot.seen, event.kind),
-        profile=str(event.data.get("profile") or boot.profile),
-        ipxe=boot.ipxe or speaks_ipxe,
-        discovers=boot.discovers + counted,
-        begun=boot.begun if boot.seen else event.time,
-        last=boot.last if event.kind in _NOT_FROM_THE_MACHINE else event.time,
-        gave_up=boot.gave_up if not boot.seen else None,
+    counted = event.kind is Kind.DISCOVER and Kind.LOADER not in seen
+    return Boot(  # not replace(), which takes four times as long: this is done for every event
+        boot.stage,
+        boot.waiting,
+        boot.told,
+        seen if event.kind in seen else (*seen, event.kind),
+        str(event.data.get("profile") or boot.profile),
+        boot.ipxe or speaks_ipxe,
+        boot.discovers + counted,
+        boot.begun if seen else event.time,
+        boot.last if event.kind in _NOT_FROM_THE_MACHINE else event.time,
+        boot.trouble,
+        None if seen else boot.gave_up,
     )
 
 

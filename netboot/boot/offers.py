@@ -1,0 +1,132 @@
+"""An OFFER made ready: what a machine asked, and the packet it gets when it asks that again.
+
+Firmware repeats itself: one DISCOVER differs from the next in ``xid`` and ``secs`` alone, and
+``secs`` decides nothing. So a machine that asks the same and is decided alike gets the same packet
+with another ``xid``. A property test holds it equal to one made from scratch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
+
+from netboot.answer import proxydhcp
+from netboot.answer.proxydhcp import Form, Reply
+from netboot.answer.splice import Template, splice
+from netboot.boot.journal import Note
+from netboot.clients import kind_of
+from netboot.events import Kind
+from netboot.model import Client, Decision, Firmware, Server, Shape
+from netboot.wire import iana, udp4
+from netboot.wire.dhcp4 import NO_ADDRESS, Message
+from netboot.wire.udp4 import Datagram
+
+MAX_NOTES = 1024
+"""Notes kept to be shared: machines of one kind are told the same."""
+
+_XID_AT, _FLAGS_AT = 4, 10  # RFC 2131 section 2; secs stands between
+_XID = Struct("!I")
+_CHADDR = slice(28, 34)
+_EVERYBODY = ("255.255.255.255", iana.DHCP_CLIENT_PORT)
+_WITHOUT_BOOTFILE = {
+    Shape.BINL: "boot file follows on port 4011",
+    Shape.RASPBERRY_PI: "its ROM asks TFTP for its own files",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The answer to a DISCOVER, as it was decided.
+
+    Attributes:
+        source: our address that it is sent from.
+        notes: what the timeline is told.
+    """
+
+    decision: Decision
+    source: str
+    notes: tuple[Note, ...]
+    _packet: bytearray
+
+    def packet(self, discover: bytes) -> bytearray:
+        """The IPv4 packet that answers ``discover``; good until the next call."""
+        [xid] = _XID.unpack_from(discover, _XID_AT)
+        udp4.rewrite(self._packet, _XID_AT, xid)
+        return self._packet
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A DISCOVER and its answers.
+
+    Attributes:
+        question: the DISCOVER, as ``question`` gives it.
+        message: the same, parsed; its ``xid`` and ``secs`` are those of the first time.
+        client: who asked.
+        offers: those that were made; a machine that takes none is tried with one shape after
+            the other, and with the first again.
+    """
+
+    question: bytes
+    message: Message
+    client: Client
+    offers: dict[Shape | None, Offer] = field(default_factory=dict)
+
+
+def chaddr(payload: bytes) -> bytes:
+    """The hardware address in a DHCP message that nobody looked at yet."""
+    return payload[_CHADDR]
+
+
+def question(payload: bytes) -> bytes:
+    """All of a DISCOVER that can change its answer."""
+    return payload[:_XID_AT] + payload[_FLAGS_AT:]
+
+
+def prepare(
+    asked: Asked, decision: Decision, server: Server, templates: Mapping[Form, Template]
+) -> Offer | None:
+    """What ``asked`` is answered with, None for silence."""
+    reply = proxydhcp.offer(asked.message, decision, server)
+    if reply is None:
+        return None
+    target = proxydhcp.offer_destination(asked.message) or _EVERYBODY
+    payload = splice(templates[reply.form], reply)
+    packet = udp4.build(Datagram(server.address, iana.DHCP_SERVER_PORT, *target, payload))
+    notes = (asks(asked), _offers(asked.client, decision, reply))
+    return Offer(decision, server.address, notes, bytearray(packet))
+
+
+def asks(asked: Asked) -> Note:
+    """What the timeline is told of a DISCOVER."""
+    giaddr = asked.message.giaddr
+    relay = {} if giaddr == NO_ADDRESS else {"relay": giaddr}
+    return _note(Kind.DISCOVER, sentence(asked.client), **_says(asked.client), **relay)
+
+
+def sentence(client: Client) -> str:
+    """``client`` asks, for a person."""
+    if client.firmware is Firmware.IPXE:
+        return "iPXE asks"
+    return f"{kind_of(client).name} firmware asks (architecture {client.arch:#04x})"
+
+
+def _offers(client: Client, decision: Decision, reply: Reply) -> Note:
+    said = f"boot file {reply.bootfile}" if reply.bootfile else _WITHOUT_BOOTFILE[reply.form[0]]
+    return _note(
+        Kind.OFFER,
+        f"{said} ({decision.lesson})" if decision.lesson else said,
+        profile=decision.profile or "",
+        shape=reply.form[0].value,
+        why=decision.reasons[-1],
+        **_says(client),
+    )
+
+
+def _says(client: Client) -> dict[str, str | int]:
+    return {"arch": client.arch, "firmware": client.firmware.value}
+
+
+@lru_cache(MAX_NOTES)
+def _note(kind: Kind, detail: str, **data: str | int) -> Note:
+    return Note(kind, detail, data)
