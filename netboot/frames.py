@@ -14,6 +14,7 @@ The conversation, over one stream::
      ◀──────────────────────── Feed(snapshot) ──   at once, and after each change
      ── Batch(numbered events) ─────────────▶
      ◀──────────────── Ack(highest committed) ──   after the commit, never before
+     ── Counts(what was dropped) ───────────▶      now and then; not answered
 
 ``instance`` is new for each run of a boot program and its events are numbered from 1, so control
 can tell a batch it has seen already (the Ack was lost) from a new one: nothing is lost or doubled
@@ -61,7 +62,13 @@ class Batch(msgspec.Struct, frozen=True, tag="events"):
     events: list[tuple[int, msgspec.Raw]]
 
 
-Message = Hello | Ack | Feed | Batch
+class Counts(msgspec.Struct, frozen=True, tag="counts"):
+    """What this run of boot has dropped since its start, by reason."""
+
+    dropped: dict[str, int]
+
+
+Message = Hello | Ack | Feed | Batch | Counts
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -82,6 +82,17 @@ class Client:
     asset_tag: str | None = None
 
 
+class State(StrEnum):
+    """How far a node's installation is. A profile that installs nothing does not look at it."""
+
+    ENROLLED = "enrolled"
+    """Registered: its profile's installation begins when it boots from the network."""
+    INSTALLING = "installing"
+    """It was given its installer, or somebody asked for that; it has not called home yet."""
+    INSTALLED = "installed"
+    """Its installer called home: it starts from its disk until somebody asks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine somebody registered: what has any of these identities is it.
@@ -92,6 +103,9 @@ class Node:
         serial: SMBIOS serial number, as ``netboot.matching.parse_text`` gives it.
         asset_tag: SMBIOS asset tag, likewise.
         loader: catalogue name of its network boot program; None for its architecture's own.
+        state: how far its installation is.
+        installation: which of the installations asked for that is, from 1 on: an installer that
+            was started for an earlier one cannot end a later one.
     """
 
     name: str
@@ -103,6 +117,8 @@ class Node:
     serial: str | None = None
     asset_tag: str | None = None
     loader: str | None = None
+    state: State = State.ENROLLED
+    installation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +138,58 @@ class Group:
     priority: int = 0
 
 
+class AnswerKind(StrEnum):
+    """Whose language an installer's answer file is in; it picks the names it is served under."""
+
+    PRESEED = "preseed"
+    """Debian's installer."""
+    KICKSTART = "kickstart"
+    """Anaconda: Fedora and its kin."""
+    NOCLOUD = "nocloud"
+    """cloud-init's NoCloud data source; Ubuntu's autoinstall comes this way."""
+    IGNITION = "ignition"
+    """Flatcar and Fedora CoreOS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer file.
+
+    Attributes:
+        template: relative to the templates folder. A name that ends in ``.j2`` is filled in for
+            each machine; any other file is served as it is, byte for byte.
+    """
+
+    kind: AnswerKind
+    template: str
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What a machine boots: an image, the iPXE script that starts it and its answer file.
 
+    ``kernel``, ``initrds`` and ``args`` are for scripts that start any Linux. They are template
+    text with the same names and guards as a script's.
+
     Attributes:
         script: template of the iPXE script, relative to the templates folder.
         image: name of the image its files come from, None for profiles without files.
-        preseed: template of the installer's answer file, None where there is none.
+        answer: the installer's answer file, None where there is none.
+        installs: it erases the machine's disk.
+        kernel: a file of the image, or a URL.
+        initrds: likewise, in the order the kernel reads them.
+        args: the kernel's command line.
         vars: defaults; a node's own variables win over them.
     """
 
     name: str
     script: str
     image: str | None = None
-    preseed: str | None = None
+    answer: Answer | None = None
+    installs: bool = False
+    kernel: str = ""
+    initrds: tuple[str, ...] = ()
+    args: str = ""
     description: str = ""
     vars: Mapping[str, str] = field(default_factory=dict)
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from netboot.clients import kind_of
 from netboot.learning import NOTHING
 from netboot.matching import Match
-from netboot.model import Client, Decision, Firmware, Learned, Mac, Profile, Verdict
+from netboot.model import Client, Decision, Firmware, Learned, Mac, Profile, State, Verdict
 
 IGNORE = "ignore"
+LOCAL = "local"
+"""The profile that starts a machine from its own disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,27 @@ class Rules:
 
 
 def decide(
-    client: Client, match: Match | None, rules: Rules, learned: Learned = NOTHING
+    client: Client,
+    match: Match | None,
+    rules: Rules,
+    learned: Learned = NOTHING,
+    *,
+    installed: bool = False,
 ) -> Decision:
-    """What ``client`` gets, being the node it matches (None: nobody registered it)."""
+    """What ``client`` gets, being the node it matches (None: nobody registered it).
+
+    Args:
+        client: who asks.
+        match: the node it is.
+        rules: what the site says.
+        learned: what it taught us.
+        installed: it called home since its installation was asked for, whether or not the node's
+            state says so yet.
+    """
     profile, reason = _profile(client.mac, match, rules)
+    if profile is not None and _is_done(rules.profiles[profile], match, installed=installed):
+        profile = LOCAL if LOCAL in rules.profiles else None
+        reason = f"{reason}; {_done(match)}"
     if profile is None:
         return Decision(Verdict.IGNORE, (reason,))
     kind = kind_of(client)
@@ -54,17 +73,52 @@ def decide(
     return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
 
 
+def _once(profile: str, reason: str, match: Match | None, rules: Rules) -> tuple[str | None, str]:
+    """What a machine gets whose installation is done: the same again would erase it."""
+    again = (
+        f"netboot node install {match.node.name} --reinstall"
+        if match is not None
+        else "netboot node add"
+    )
+    said = f"{reason}, is installed already, so it starts from its disk ({again} installs it again)"
+    if LOCAL not in rules.profiles:
+        return None, f"{said}; there is no profile {LOCAL}, so it is not answered"
+    del profile
+    return LOCAL, said
+
+
+def _is_done(profile: Profile, match: Match | None, *, installed: bool) -> bool:
+    """Whether the profile's installation is over, so that to start it again would erase it."""
+    known = match is not None and match.node.state is State.INSTALLED
+    return profile.installs and (installed or known)
+
+
+def _done(match: Match | None) -> str:
+    if match is None:
+        return "it was installed, so it starts from its disk; to install it again, register it"
+    again = f"netboot node install {match.node.name} --reinstall"
+    return f"it is installed, so it starts from its disk; `{again}` installs it again"
+
+
 def _profile(mac: Mac, match: Match | None, rules: Rules) -> tuple[str | None, str]:
     """The profile's name, None for no answer; and why."""
-    known = ", ".join(sorted(rules.profiles))
     if match is None:
         said = f'{mac} belongs to no node, and dhcp.unknown = "{rules.unknown}"'
         if rules.unknown == IGNORE:
             return None, said
         if rules.unknown not in rules.profiles:
-            return None, f"{said}, which is no known profile ({known})"
+            return None, f"{said}, which is no known profile ({_known(rules)})"
         return rules.unknown, said
     name = match.node.profile
     if name is not None and name not in rules.profiles:
-        return None, f"{match.reason}, which is not known ({known})"
+        return None, f"{match.reason}, which is not known ({_known(rules)})"
     return name, match.reason
+
+
+def _known(rules: Rules) -> str:
+    return ", ".join(sorted(rules.profiles))
+
+
+def installing(profiles: Mapping[str, Profile]) -> frozenset[str]:
+    """The names of those that install something."""
+    return frozenset(name for name, profile in profiles.items() if profile.installs)

@@ -74,10 +74,15 @@ class FakePlane:
             raise NotServed("no such token")
         return self.nodes[token, name]
 
+    def report(self, token: str, query: Mapping[str, str], peer: str, *, last: bool) -> None:
+        self.asked.append((token, dict(query), peer, last))
+        if self.broken is not None:
+            raise self.broken
+
     def sent(self, sent: SentFile) -> None:
         self.reports.put(sent)
 
-    def report(self) -> SentFile:
+    def reported(self) -> SentFile:
         return self.reports.get(timeout=PATIENCE)
 
 

@@ -34,24 +34,30 @@ def test_what_was_heard_outlives_a_restart_while_it_counts() -> None:
 
 def test_each_file_is_given_once_a_boot() -> None:
     attempts = Attempts()
-    attempts.give(MAC, "preseed.cfg", "10.0.0.9")
-    attempts.give(MAC, "other", "10.0.0.9")
+    attempts.show(MAC, "10.0.0.9")
+    attempts.give(MAC, "preseed.cfg")
+    attempts.show(MAC, "10.0.0.9")
+    attempts.give(MAC, "other")
+    attempts.show(MAC, "10.0.0.9")
     with pytest.raises(AlreadyGiven, match=r"preseed\.cfg was given before"):
-        attempts.give(MAC, "preseed.cfg", "10.0.0.9")
+        attempts.give(MAC, "preseed.cfg")
 
 
 def test_a_boots_tokens_belong_to_the_first_address_that_shows_one() -> None:
     attempts = Attempts()
-    attempts.give(MAC, "preseed.cfg", "10.0.0.9")
+    attempts.show(MAC, "10.0.0.9")
+    attempts.give(MAC, "preseed.cfg")
     with pytest.raises(NotServed, match=r"belongs to 10\.0\.0\.9, and 10\.0\.0\.66 showed it"):
-        attempts.give(MAC, "other", "10.0.0.66")
+        attempts.show(MAC, "10.0.0.66")
 
 
 def test_the_next_boot_gets_its_file_again_at_whatever_address() -> None:
     attempts = Attempts()
-    attempts.give(MAC, "preseed.cfg", "10.0.0.9")
+    attempts.show(MAC, "10.0.0.9")
+    attempts.give(MAC, "preseed.cfg")
     attempts.discovered(MAC, 1000)
-    attempts.give(MAC, "preseed.cfg", "10.0.0.10")
+    attempts.show(MAC, "10.0.0.10")
+    attempts.give(MAC, "preseed.cfg")
 
 
 def test_the_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,5 +67,6 @@ def test_the_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         mac = Mac(f"52:54:00:00:00:{number:02x}")
         attempts.discovered(mac, 1000)
-        attempts.give(mac, "preseed.cfg", "10.0.0.9")
+        attempts.show(mac, "10.0.0.9")
+        attempts.give(mac, "preseed.cfg")
     assert len(attempts.heard(1000)) == len(attempts._uses) == 5

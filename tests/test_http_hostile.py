@@ -176,7 +176,7 @@ def test_connections_that_ask_nothing_are_closed(impatient: Served) -> None:
 def test_a_reader_that_stops_reading_is_cut_off(impatient: Served, tmp_path: Path) -> None:
     with impatient.connect(receive_buffer=4096) as client:
         client.sendall(b"GET /big HTTP/1.1\r\n\r\n")
-        report = impatient.plane.report()
+        report = impatient.plane.reported()
         assert not report.complete
     assert impatient.server.drops["http: reader stalled"] == 1
     assert open_fds(tmp_path / "big") == 0
@@ -205,7 +205,7 @@ def test_a_slow_reader_that_goes_on_reading_is_served(
                 break
             received += len(piece)
         assert received > 1 << 20
-        assert plane.report().complete
+        assert plane.reported().complete
 
 
 def test_what_a_peer_does_not_take_is_not_made() -> None:

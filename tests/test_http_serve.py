@@ -180,7 +180,7 @@ def test_get_sends_the_file_and_reports_it(served: Served, content: bytes) -> No
     assert head["content-type"] == "application/octet-stream"
     assert head["accept-ranges"] == "bytes"
     assert head["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
-    report = served.plane.report()
+    report = served.plane.reported()
     assert 0 <= report.seconds < 20
     assert (report.peer, report.name, report.size) == ("127.0.0.1", LINUX[1:], BIG)
     assert (report.sent, report.status, report.complete) == (BIG, 200, True)
@@ -195,7 +195,7 @@ def test_head_is_get_without_a_body(served: Served) -> None:
         return found
 
     assert head("-I") == head("-D", "-", "-o", "/dev/null")
-    first, second = served.plane.report(), served.plane.report()
+    first, second = served.plane.reported(), served.plane.reported()
     assert (first.sent, first.status, first.complete) == (0, 200, True)
     assert (second.sent, second.status, second.complete) == (BIG, 200, True)
 
@@ -214,7 +214,7 @@ def test_one_range(served: Served, content: bytes, wanted: str, start: int, stop
     assert got.stdout == content[start:stop]
     assert got.stderr.startswith(b"HTTP/1.1 206 Partial Content\r\n")
     assert fields(got.stderr)["content-range"] == f"bytes {start}-{stop - 1}/{BIG}"
-    assert served.plane.report().sent == stop - start
+    assert served.plane.reported().sent == stop - start
 
 
 def test_several_ranges_are_a_multipart(served: Served, content: bytes) -> None:
@@ -228,14 +228,14 @@ def test_several_ranges_are_a_multipart(served: Served, content: bytes) -> None:
         part_head, _, body = part.partition(b"\r\n\r\n")
         assert fields(part_head)["content-range"] == f"bytes {start}-{stop - 1}/{BIG}"
         assert body == content[start:stop]
-    assert served.plane.report().sent == 5 + 1_000_000 + 2
+    assert served.plane.reported().sent == 5 + 1_000_000 + 2
 
 
 def test_ranges_beyond_the_end_are_416(served: Served) -> None:
     got = curl("-i", "-r", f"{BIG}-", served.url + LINUX)
     assert got.stdout.startswith(b"HTTP/1.1 416 ")
     assert f"\r\nContent-Range: bytes */{BIG}\r\n".encode() in got.stdout
-    report = served.plane.report()
+    report = served.plane.reported()
     assert (report.status, report.sent, report.complete) == (416, 0, False)
 
 
@@ -283,7 +283,7 @@ def test_a_download_cut_off_half_way_is_resumed(
     target.write_bytes(content[: BIG // 2])
     assert curl("-C", "-", "-o", str(target), served.url + LINUX).returncode == 0
     assert target.read_bytes() == content
-    assert served.plane.report().sent == BIG - BIG // 2
+    assert served.plane.reported().sent == BIG - BIG // 2
 
 
 def test_a_link_is_not_followed(served: Served, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_file_that_is_away_is_404_and_the_plane_is_told(served: Served, tmp_pa
     (tmp_path / "linux").unlink()
     got = curl("-w", "%{stderr}%{http_code}", served.url + LINUX)
     assert (got.stdout, got.stderr) == (b"this file is away; fetch its image again\n", b"404")
-    report = served.plane.report()
+    report = served.plane.reported()
     assert (report.name, report.status, report.complete) == (LINUX[1:], 404, False)
 
 
@@ -317,14 +317,14 @@ def test_a_file_that_is_not_what_was_verified_is_500(
         (os.mkdir if replace == "folder" else os.mkfifo)(path)
     got = curl("-w", "%{stderr}%{http_code}", served.url + LINUX)
     assert (got.stdout, got.stderr) == (b"this file is not the one that was verified\n", b"500")
-    report = served.plane.report()
+    report = served.plane.reported()
     assert (report.status, report.complete) == (500, False)
     assert open_fds(path) == 0
 
 
 def test_a_peers_user_agent_cannot_write_to_a_terminal(served: Served) -> None:
     served.talk(b"HEAD /empty HTTP/1.0\r\nUser-Agent: a\x1b[2J\xff" + b"b" * 500 + b"\r\n\r\n")
-    agent = served.plane.report().user_agent
+    agent = served.plane.reported().user_agent
     assert agent.startswith("a?[2J?bbb")
     assert len(agent) == 120
 
@@ -413,7 +413,7 @@ def test_3000_random_ranges_on_one_connection_as_a_bmc_does(served: Served, cont
         assert answer.status == 206
         assert answer.read() == content[start:stop]
     client.close()
-    assert all(served.plane.report().status == 206 for _ in range(3000))
+    assert all(served.plane.reported().status == 206 for _ in range(3000))
 
 
 def test_200_machines_at_once(served: Served, tmp_path: Path, content: bytes) -> None:
@@ -461,7 +461,7 @@ def test_clients_that_go_away_leave_no_file_open(served: Served, tmp_path: Path)
             if number % 2:
                 client.shutdown(socket.SHUT_RDWR)  # a FIN with data unread; else a reset
     for _ in range(30):
-        report = served.plane.report()
+        report = served.plane.reported()
         assert not report.complete
         assert 0 < report.sent < report.size
     assert open_fds(path) == 0
@@ -480,7 +480,7 @@ def test_a_file_cut_short_under_way_breaks_the_connection(served: Served, tmp_pa
             file.truncate(1 << 20)
         got = read_all(client)
     assert len(got) < 64 << 20
-    assert not served.plane.report().complete
+    assert not served.plane.reported().complete
     assert open_fds(path) == 0
 
 

@@ -1,6 +1,6 @@
 """The boot plane's memory: who asks, what is told, and what is written down about it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -9,15 +9,19 @@ from netboot.answer.profiles import load_profiles
 from netboot.answer.render import SHIPPED
 from netboot.answer.tokens import KEY_SIZE, Tokens
 from netboot.boot.attempts import Attempts
+from netboot.boot.bearers import Bearers
 from netboot.boot.http import SentFile
+from netboot.boot.installations import Installations
 from netboot.boot.journal import Journal
+from netboot.boot.machines import Machines
+from netboot.boot.personal import Personal
 from netboot.boot.plane import BootPlane
 from netboot.boot.source import FileSource
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotServed
 from netboot.events import Event, Kind
 from netboot.learning import Learning
-from netboot.model import Client, Firmware, Image, ImageFile, Mac, Node, Verdict
+from netboot.model import Client, Firmware, Image, ImageFile, Mac, Node, State, Verdict
 from netboot.policy import Rules
 from netboot.snapshot import EMPTY, Snapshot
 
@@ -36,21 +40,25 @@ class Desk:
     advertise: str | None = None
     now: float = 1_700_000_000.0
     events: list[Event] = field(default_factory=list)
+    done: dict[Mac, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.plane = BootPlane(
+        self.machines = Machines(
             http_port=8080,
             advertise=self.advertise,
-            tokens=Tokens(bytes(KEY_SIZE), lambda: self.now),
             learning=Learning(),
             attempts=Attempts(),
-            templates=SHIPPED,
+            installations=Installations(self.done),
             clock=lambda: self.now,
         )
-        self.plane.rules = Rules(load_profiles(), self.unknown)
-        self.plane.journal = Journal(self.plane.name_of, [self.events.append], lambda: self.now)
-        self.plane.snapshot = Snapshot(1, (N1,))
-        self.plane.mirror = "http://mirror.example/debian"
+        self.personal = personal = Personal(SHIPPED)
+        tokens = Tokens(bytes(KEY_SIZE), lambda: self.now)
+        self.plane = BootPlane(self.machines, personal, Bearers(self.machines, personal, tokens))
+        self.machines.rules = Rules(load_profiles(), self.unknown)
+        name_of = self.machines.name_of
+        self.machines.journal = Journal(name_of, [self.events.append], lambda: self.now)
+        self.machines.snapshot = Snapshot(1, (N1,))
+        personal.mirror = "http://mirror.example/debian"
         self.stock("12")
 
     def stock(self, version: str) -> None:
@@ -63,7 +71,7 @@ class Desk:
         self.plane.stock([Image("debian-12", version, files)])
 
     def boots(self, mac: Mac = KNOWN) -> None:
-        self.plane.discovered(Client(mac, Firmware.UEFI, 7))
+        self.machines.discovered(Client(mac, Firmware.UEFI, 7))
 
     def script(self, mac: Mac = KNOWN, **query: str) -> str:
         return self.plane.script(mac, PEER, LOCAL, query)
@@ -103,11 +111,11 @@ class TestScript:
         desk = Desk(tmp_path, advertise="198.51.100.9")
         desk.boots()
         assert "http://198.51.100.9:8080/images" in desk.script()
-        server = desk.plane.server(LOCAL)
+        server = desk.machines.server(LOCAL)
         assert (server.address, server.http_host) == (LOCAL, "198.51.100.9")
 
     def test_what_is_wrong_stands_in_the_script_and_in_the_timeline(self, desk: Desk) -> None:
-        desk.plane.mirror = None
+        desk.personal.mirror = None
         desk.boots()
         script = desk.script()
         assert script.startswith("#!ipxe")
@@ -186,9 +194,101 @@ class TestNodeFile:
     def test_a_removed_node_s_token_opens_nothing(self, desk: Desk) -> None:
         desk.boots()
         token = desk.token(desk.script())
-        desk.plane.snapshot = Snapshot(2, ())
+        desk.machines.snapshot = Snapshot(2, ())
         with pytest.raises(NotServed):
             desk.plane.node_file(token, "preseed.cfg", PEER, LOCAL)
+
+
+class TestInstallations:
+    """A machine is installed once: from its call home on it starts from its disk."""
+
+    def home(self, desk: Desk, token: str, peer: str = PEER, **query: str) -> None:
+        desk.plane.report(token, query, peer, last=True)
+
+    def test_the_installer_says_how_far_it_is(self, desk: Desk) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        query = {"stage": "late", "detail": "step 2", "status": "7", "other": "x"}
+        desk.plane.report(token, query, PEER, last=False)
+        assert desk.said()[-1] == (Kind.PROGRESS, "late, step 2, exit status 7")
+        assert "kernel " in desk.script()
+
+    def test_after_the_call_home_the_machine_starts_from_its_disk(self, desk: Desk) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        self.home(desk, token, hostkey="SHA256:abc")
+        [*_, event] = desk.events
+        assert (event.kind, event.node) == (Kind.INSTALLED, "n1")
+        assert event.detail == "called home: installed; host key SHA256:abc"
+        assert event.data == {"hostkey": "SHA256:abc", "installation": 1}
+        desk.boots()
+        for mac in (KNOWN, SECOND):
+            assert "from the local disk" in desk.script(mac)
+        assert "is installed" in desk.machines.decide(Client(KNOWN, Firmware.UEFI, 7)).reasons[0]
+
+    def test_its_token_opens_nothing_then(self, desk: Desk) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        self.home(desk, token)
+        with pytest.raises(NotServed):
+            desk.plane.node_file(token, "preseed.cfg", PEER, LOCAL)
+        with pytest.raises(NotServed):
+            self.home(desk, token)
+
+    def test_a_restart_of_ours_while_control_is_away_installs_nobody_again(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        desk.boots()
+        self.home(desk, desk.token(desk.script()))
+        (tmp_path / "again").mkdir()
+        again = Desk(tmp_path / "again", done=dict(desk.machines.installations.kept()))
+        again.boots()
+        assert "from the local disk" in again.script()
+
+    def test_control_is_told_until_its_snapshot_shows_it(self, desk: Desk) -> None:
+        desk.boots()
+        self.home(desk, desk.token(desk.script()))
+        desk.said()
+        desk.now += 61
+        desk.machines.remind()
+        desk.machines.remind()
+        assert desk.said() == [(Kind.INSTALLED, "called home: installed; told again")]
+        desk.machines.follow(Snapshot(2, (replace(N1, state=State.INSTALLED),)))
+        assert not desk.machines.installations.kept()
+        assert "from the local disk" in desk.script()
+
+    def test_somebody_asks_again_and_an_installer_of_before_has_no_say(self, desk: Desk) -> None:
+        desk.boots()
+        before = desk.token(desk.script())
+        again = replace(N1, state=State.INSTALLING, installation=2)
+        desk.machines.follow(Snapshot(2, (again,)))
+        with pytest.raises(NotServed, match="earlier installation"):
+            self.home(desk, before)
+        now = desk.token(desk.script())
+        self.home(desk, now)
+        assert "from the local disk" in desk.script()
+
+    def test_another_address_cannot_call_home(self, desk: Desk) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        desk.plane.node_file(token, "preseed.cfg", PEER, LOCAL)
+        with pytest.raises(NotServed, match=f"belongs to {PEER}"):
+            self.home(desk, token, OTHER)
+        assert desk.said()[-1][0] is Kind.ALARM
+        assert "kernel " in desk.script()
+
+    def test_a_stranger_is_installed_once_too_until_it_is_registered(self, tmp_path: Path) -> None:
+        desk = Desk(tmp_path, "debian-12")
+        desk.boots(UNKNOWN)
+        self.home(desk, desk.token(desk.script(UNKNOWN)))
+        assert "from the local disk" in desk.script(UNKNOWN)
+        desk.machines.follow(Snapshot(2, (Node("n3", (UNKNOWN,), "debian-12"),)))
+        assert "kernel " in desk.script(UNKNOWN)
+
+    def test_what_is_installed_gets_no_token(self, desk: Desk) -> None:
+        desk.boots()
+        desk.machines.follow(Snapshot(2, (replace(N1, state=State.INSTALLED),)))
+        assert "/node/" not in desk.script()
 
 
 class TestTransfers:
@@ -208,7 +308,7 @@ class TestTransfers:
     def test_by_tftp(
         self, desk: Desk, name: str, result: Result, detail: str, kind: Kind, said: str
     ) -> None:
-        desk.plane.heard(KNOWN, PEER)
+        desk.machines.heard(KNOWN, PEER)
         desk.plane.tftp_outcome(Outcome(PEER, name, 9, 9, 0.5, result, detail))
         [event] = desk.events
         assert (event.kind, event.mac, event.node) == (kind, KNOWN, "n1")
@@ -233,7 +333,7 @@ class TestTransfers:
     def test_by_http(
         self, desk: Desk, name: str, status: int, sent: int, complete: bool, kind: Kind | None
     ) -> None:
-        desk.plane.heard(KNOWN, PEER)
+        desk.machines.heard(KNOWN, PEER)
         desk.plane.sent(SentFile(PEER, name, 9, sent, status, complete, 0.5, ""))
         assert [kind for kind, _ in desk.said()] == ([] if kind is None else [kind])
 
@@ -242,8 +342,8 @@ class TestTransfers:
         self, tmp_path: Path, unknown: str, whose: Mac | None
     ) -> None:
         desk = Desk(tmp_path, unknown)
-        desk.plane.heard(KNOWN, PEER)
-        desk.plane.heard(UNKNOWN, PEER)
+        desk.machines.heard(KNOWN, PEER)
+        desk.machines.heard(UNKNOWN, PEER)
         for peer in (PEER, OTHER):
             desk.plane.tftp_outcome(Outcome(peer, "a.efi", 9, 9, 0.5, Result.DONE, ""))
         assert [event.mac for event in desk.events] == [whose, None]
@@ -269,39 +369,39 @@ class TestTransfers:
 
 def test_it_is_well_when_it_has_been_told_of_its_nodes(desk: Desk) -> None:
     assert desk.plane.health() is None
-    desk.plane.snapshot = EMPTY
+    desk.machines.snapshot = EMPTY
     assert "no nodes are known yet" in (desk.plane.health() or "")
-    desk.plane.snapshot = Snapshot(1, ())
+    desk.machines.snapshot = Snapshot(1, ())
     assert desk.plane.health() is None
 
 
 def test_a_change_is_one_assignment(desk: Desk) -> None:
     client = Client(UNKNOWN, Firmware.UEFI, 7)
-    assert desk.plane.decide(client).verdict is Verdict.IGNORE
-    desk.plane.snapshot = Snapshot(2, (Node("n2", (UNKNOWN,), "local"),))
-    decision = desk.plane.decide(client)
+    assert desk.machines.decide(client).verdict is Verdict.IGNORE
+    desk.machines.snapshot = Snapshot(2, (Node("n2", (UNKNOWN,), "local"),))
+    decision = desk.machines.decide(client)
     assert (decision.verdict, decision.profile) == (Verdict.LOADER, "local")
-    assert desk.plane.name_of(UNKNOWN) == "n2"
-    assert desk.plane.name_of(KNOWN) is None
+    assert desk.machines.name_of(UNKNOWN) == "n2"
+    assert desk.machines.name_of(KNOWN) is None
 
 
 def test_nothing_is_remembered_of_machines_that_are_ignored(desk: Desk) -> None:
     desk.boots(UNKNOWN)
-    desk.plane.heard(UNKNOWN, PEER)
-    assert not desk.plane._macs
-    assert not desk.plane._clients
-    assert not desk.plane._learning._lessons
-    assert not desk.plane._attempts.heard(desk.now)
+    desk.machines.heard(UNKNOWN, PEER)
+    assert not desk.machines._macs
+    assert not desk.machines._clients
+    assert not desk.machines.learning._lessons
+    assert not desk.machines.attempts.heard(desk.now)
 
 
 def test_what_is_remembered_of_machines_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, unknown="local")
-    monkeypatch.setattr("netboot.boot.plane.MAX_MACHINES", 10)
+    monkeypatch.setattr("netboot.boot.machines.MAX_MACHINES", 10)
     for number in range(50):
         mac = Mac(f"52:54:00:00:01:{number:02x}")
         desk.boots(mac)
-        desk.plane.heard(mac, f"192.0.2.{number}")
-    assert len(desk.plane._macs) == len(desk.plane._clients) == 10
-    assert list(desk.plane._macs)[-1] == "192.0.2.49"
+        desk.machines.heard(mac, f"192.0.2.{number}")
+    assert len(desk.machines._macs) == len(desk.machines._clients) == 10
+    assert list(desk.machines._macs)[-1] == "192.0.2.49"

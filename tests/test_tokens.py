@@ -39,21 +39,22 @@ def tokens(key: bytes = KEY) -> Tokens:
     return Tokens(key, Clock())
 
 
-def test_a_token_names_its_machine() -> None:
-    assert tokens().check(tokens().issue(MAC)) == MAC
+@pytest.mark.parametrize("installation", [0, 1, 2**31])
+def test_a_token_names_its_machine_and_which_installation_it_is_for(installation: int) -> None:
+    assert tokens().check(tokens().issue(MAC, installation)) == (MAC, installation)
 
 
 def test_a_token_outlives_a_restart_with_the_same_key() -> None:
-    assert Tokens(KEY, Clock()).check(Tokens(KEY, Clock()).issue(MAC)) == MAC
+    assert Tokens(KEY, Clock()).check(Tokens(KEY, Clock()).issue(MAC, 1)) == (MAC, 1)
 
 
 def test_every_boot_has_its_own() -> None:
     one = tokens()
-    assert len({one.issue(MAC) for _ in range(100)}) == 100
+    assert len({one.issue(MAC, 1) for _ in range(100)}) == 100
 
 
 def test_a_token_stands_in_a_url_as_it_is() -> None:
-    assert set(tokens().issue(MAC)) <= URL_SAFE
+    assert set(tokens().issue(MAC, 1)) <= URL_SAFE
 
 
 @pytest.mark.parametrize(
@@ -70,16 +71,16 @@ def test_a_token_stands_in_a_url_as_it_is() -> None:
 def test_a_token_has_its_time(after: int, good: bool) -> None:
     clock = Clock()
     issuer = Tokens(KEY, clock)
-    token = issuer.issue(MAC)
+    token = issuer.issue(MAC, 1)
     clock.now += after
     if good:
-        assert issuer.check(token) == MAC
+        assert issuer.check(token) == (MAC, 1)
     else:
         with pytest.raises(NotServed, match="too old"):
             issuer.check(token)
 
 
-GOOD = tokens().issue(MAC)
+GOOD = tokens().issue(MAC, 1)
 PACKED = base64.urlsafe_b64decode(GOOD.removeprefix("nbt_"))
 
 
@@ -103,7 +104,7 @@ FORGERIES = {
     "another machine": packed(bytes.fromhex(OTHER.replace(":", "")) + PACKED[6:]),
     "a later time": packed(PACKED[:6] + b"\xff\xff\xff\xff" + PACKED[10:]),
     "no code": packed(PACKED[:18] + bytes(18)),
-    "another key": tokens(bytes(KEY_SIZE)).issue(MAC),
+    "another key": tokens(bytes(KEY_SIZE)).issue(MAC, 1),
     "very long": "nbt_" + "A" * 1_000_000,
 }
 

@@ -5,12 +5,14 @@ anyone on its network. Instead each script we render carries a fresh token in a 
 ``/node/<token>/preseed.cfg``::
 
     nbt_ + base64url of
-    +-------+-----------+-----------+--------------------------------------+
-    | MAC 6 | issued 4  |  nonce 8  |  HMAC-SHA256 of the first three, 18  |   36 bytes
-    +-------+-----------+-----------+--------------------------------------+
+    +-------+----------+----------------+---------+--------------------------+
+    | MAC 6 | issued 4 | installation 4 | nonce 4 | HMAC-SHA256 of these, 18 |   36 bytes
+    +-------+----------+----------------+---------+--------------------------+
 
 - Unforgeable: the code is keyed and compared in constant time. It is cut to 18 bytes, more than
   the half RFC 2104 section 5 asks for; 36 bytes fill base64 exactly, so a token has one spelling.
+- Of one installation: an installer that was started before a node was to be installed again gets
+  nothing more, and cannot say that the new installation is done.
 - Nothing is stored. The key lives in a file, so tokens outlive a restart of the boot program.
 - Short-lived: ``TOKEN_LIFETIME``; an installer asks within minutes of its script.
 - Never in a log: ``redact`` cuts it out of anything written down.
@@ -27,12 +29,13 @@ import secrets
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from netboot.errors import ConfigError, NotServed
 from netboot.model import Mac
 
-TOKEN_LIFETIME = 6 * 3600
-"""Seconds: enough for slow firmware, a long memory test and a person who was fetched to help."""
+TOKEN_LIFETIME = 24 * 3600
+"""Seconds: enough for a person who was fetched to help, and for a long installation."""
 
 MAX_CLOCK_STEP = 300
 """Seconds our own clock may be set back, by NTP after a start, without losing running boots."""
@@ -41,11 +44,23 @@ KEY_SIZE = 32
 """Bytes: the output of SHA-256; a longer key adds nothing (RFC 2104 section 3)."""
 
 _PREFIX = "nbt_"
-_PURPOSE = b"netboot boot token 1\x00"  # a code made by this key for another use is no token
-_BODY = struct.Struct("!6sI8s")
+_PURPOSE = b"netboot boot token 2\x00"  # a code made by this key for another use is no token
+_BODY = struct.Struct("!6sII4s")
 _CODE_SIZE = 18
 _TOKEN = re.compile(rf"{_PREFIX}(?P<packed>[A-Za-z0-9_-]{{48}})", re.ASCII)
 _SECRET = re.compile(rf"(?<=/node/)[^/\s\"'?#]+|{_PREFIX}[A-Za-z0-9_-]+")
+
+
+class Grant(NamedTuple):
+    """What a token says.
+
+    Attributes:
+        mac: the machine that was given it.
+        installation: which installation of its node it was given for; 0 for an unknown machine.
+    """
+
+    mac: Mac
+    installation: int
 
 
 class Tokens:
@@ -65,14 +80,14 @@ class Tokens:
     def __repr__(self) -> str:
         return "Tokens(key=…)"
 
-    def issue(self, mac: Mac) -> str:
+    def issue(self, mac: Mac, installation: int) -> str:
         """Make a new token for one boot of this machine; safe in a URL as it is."""
         address = bytes.fromhex(mac.replace(":", ""))
-        body = _BODY.pack(address, int(self._clock()), secrets.token_bytes(8))
+        body = _BODY.pack(address, int(self._clock()), installation, secrets.token_bytes(4))
         return _PREFIX + base64.urlsafe_b64encode(body + self._code(body)).decode()
 
-    def check(self, token: str) -> Mac:
-        """Whose token this is.
+    def check(self, token: str) -> Grant:
+        """Whose token this is, and for what.
 
         Raises:
             NotServed: it was not made with our key, or is too old. The text never repeats it.
@@ -84,10 +99,10 @@ class Tokens:
         body, code = packed[: _BODY.size], packed[_BODY.size :]
         if not hmac.compare_digest(code, self._code(body)):
             raise NotServed("no such token")
-        address, issued, _nonce = _BODY.unpack(body)
+        address, issued, installation, _nonce = _BODY.unpack(body)
         if not -MAX_CLOCK_STEP <= self._clock() - issued <= TOKEN_LIFETIME:
             raise NotServed("the token is too old; the machine gets a new one when it boots again")
-        return Mac(address.hex(":"))
+        return Grant(Mac(address.hex(":")), installation)
 
     def _code(self, body: bytes) -> bytes:
         return hmac.digest(self._key, _PURPOSE + body, "sha256")[:_CODE_SIZE]

@@ -67,18 +67,25 @@ class Attempts:
         """The DISCOVERs that still count, for the disk."""
         return {mac: at for mac, at in self._heard.items() if now - at <= HEARD_SECONDS}
 
-    def give(self, mac: Mac, name: str, address: str) -> None:
-        """Note that ``name`` is given to ``address``, which showed a token of ``mac``.
+    def show(self, mac: Mac, address: str) -> None:
+        """``address`` showed a token of ``mac``: from now on this boot's tokens are its own.
 
         Raises:
             NotServed: another address showed a token in this boot before.
-            AlreadyGiven: this file was given in this boot before.
         """
         use = self._uses.setdefault(mac, _Use(address))
         if len(self._uses) > MAX_BOOTS:
             self._uses.popitem(last=False)
         if use.address != address:
             raise NotServed(f"its token belongs to {use.address}, and {address} showed it")
+
+    def give(self, mac: Mac, name: str) -> None:
+        """Note that ``name`` is given to the address whose this boot's tokens are.
+
+        Raises:
+            AlreadyGiven: this file was given in this boot before.
+        """
+        use = self._uses[mac]
         if name in use.given:
             raise AlreadyGiven(f"{name} was given before; a boot gets it once")
         use.given.add(name)

@@ -1,7 +1,10 @@
-"""What was dropped, by reason, in one line a minute: never at a rate that an attacker chooses."""
+"""What was dropped, by reason: told to control, and in one line a minute for people.
+
+Never at a rate that an attacker chooses.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 REPORT_SECONDS = 60.0
 """Between two lines."""
@@ -20,6 +23,10 @@ class DropReport:
         self._counters = counters
         self._before: Counter[str] = Counter()
         self._due: float | None = None
+
+    def totals(self) -> Mapping[str, int]:
+        """What was dropped since the start."""
+        return sum(self._counters, Counter())
 
     def line(self, now: float) -> str | None:
         """What was dropped since the last line, None for nothing or not yet; ``now`` in seconds."""

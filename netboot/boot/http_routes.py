@@ -5,6 +5,8 @@
 ``/ipxe/<mac>``                       this machine's iPXE script; ``?profile=`` and others go along
 ``/autoexec.ipxe``                    what iPXE's EFI builds run before anything else
 ``/node/<token>/<file>``              one machine's own files, such as its preseed
+``/node/<token>/progress``            its installer says how far it is
+``/node/<token>/installed``           its installer calls home at its end
 everything else                       a name in the catalogue: ``/images/<image>/<file>``, a loader
 ====================================  ==========================================================
 
@@ -91,6 +93,13 @@ class Plane(Protocol):
             NotServed: no such token, or no such file.
         """
 
+    def report(self, token: str, query: Mapping[str, str], peer: str, *, last: bool) -> None:
+        """The installer that was given ``token`` says how far it is; ``last``: it is at its end.
+
+        Raises:
+            NotServed: no such token.
+        """
+
     def sent(self, sent: SentFile) -> None:
         """A reply to a request for a catalogued file is over."""
 
@@ -127,6 +136,9 @@ def route(plane: Plane, asked: Asked) -> Reply | ImageFile:
             return _script(plane.autoexec(asked.peer, asked.local))
         case ["ipxe", mac]:
             return _script(plane.script(_mac(mac), asked.peer, asked.local, asked.query))
+        case ["node", token, ("progress" | "installed") as said]:
+            plane.report(token, asked.query, asked.peer, last=said == "installed")
+            return text(HTTPStatus.OK, "ok")
         case ["node", token, name]:
             body = plane.node_file(token, name, asked.peer, asked.local)
             return Reply(HTTPStatus.OK, body, BINARY, _NO_STORE)

@@ -10,7 +10,7 @@ Rules:
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from netboot.frames import (
     MAX_FROM_CONTROL,
     Ack,
     Batch,
+    Counts,
     Feed,
     FrameError,
     Hello,
@@ -91,6 +92,11 @@ class ControlLink:
         self._outbox.put(event)
         if self._session is not None:
             self._session.flush_soon()
+
+    def count(self, dropped: Mapping[str, int]) -> None:
+        """Tell control what was dropped since the start, if it is there."""
+        if self._session is not None and self._session.greeted:
+            self._session.write(Counts(dict(dropped)))
 
     def stop(self) -> "Deferred[None]":
         """Send what is still here, for at most ``STOP_GRACE``, and hang up.
@@ -187,7 +193,7 @@ class _Session(Protocol):
 
     def greet(self, hello: Hello) -> None:
         """The first thing said; control answers with the highest number it has of us."""
-        self._write(hello)
+        self.write(hello)
 
     def flush_soon(self) -> None:
         """Send what is waiting within ``FLUSH_DELAY``, unless an Ack will do it."""
@@ -209,9 +215,10 @@ class _Session(Protocol):
     def _send_batch(self) -> None:
         if not self._under_way and (events := self._outbox.batch()):
             self._under_way = True
-            self._write(Batch(events))
+            self.write(Batch(events))
 
-    def _write(self, message: Message) -> None:
+    def write(self, message: Message) -> None:
+        """Send one message."""
         self.transport.write(pack(message))
 
 

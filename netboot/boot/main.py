@@ -16,12 +16,16 @@ from netboot.answer.profiles import load_profiles, stamp
 from netboot.answer.render import Templates
 from netboot.answer.tokens import Tokens, load_key
 from netboot.boot.attempts import Attempts
+from netboot.boot.bearers import Bearers
 from netboot.boot.dhcp import ProxyDhcp
 from netboot.boot.drops import DropReport
 from netboot.boot.http import BootHttp
+from netboot.boot.installations import Installations
 from netboot.boot.journal import Journal
 from netboot.boot.kept import KeptFile
 from netboot.boot.link import ControlLink
+from netboot.boot.machines import Machines
+from netboot.boot.personal import Personal
 from netboot.boot.plane import BootPlane
 from netboot.boot.tftp import TftpLimits, TftpServer
 from netboot.config import Settings
@@ -31,7 +35,6 @@ from netboot.learning import Learning
 from netboot.media import library, mirror
 from netboot.model import Mac
 from netboot.policy import IGNORE, Rules
-from netboot.snapshot import Snapshot
 from netboot.survey import choose, holder
 from netboot.wire import iana
 
@@ -40,10 +43,11 @@ TICK_SECONDS = 0.5
 A change shows in answers within a second."""
 
 KEEP_EVERY = 10
-"""Ticks between two writes of what was heard."""
+"""Ticks between two writes of what was heard, and between two reports of what was dropped."""
 MAX_TABLE_FILE = 16 << 20
 """Bytes a table on disk may have: every machine that is remembered, and to spare."""
 
+_DONE = msgspec.json.Decoder(dict[Mac, int])
 _HEARD = msgspec.json.Decoder(dict[Mac, float])
 
 log = logging.getLogger(__name__)
@@ -72,19 +76,36 @@ class BootProgram:
             reactor, settings.run_dir / "heard.json", _HEARD.decode, MAX_TABLE_FILE
         )
         self._attempts = Attempts(self._heard.read())
+        self._done = KeptFile(
+            reactor, settings.run_dir / "installed.json", _DONE.decode, MAX_TABLE_FILE
+        )
+        self._installations = Installations(self._done.read())
         self._ticks = 0
-        self._plane = _plane(settings, Learning(lessons.read()), self._attempts)
-        self._plane.on_lesson = lambda worked: lessons.keep(learning.encode(worked))
+        self._machines = Machines(
+            http_port=settings.http.port,
+            advertise=settings.http.advertise,
+            learning=Learning(lessons.read()),
+            attempts=self._attempts,
+            installations=self._installations,
+        )
+        self._machines.on_lesson = lambda worked: lessons.keep(learning.encode(worked))
+        self._personal = Personal(Templates(settings.templates))
+        tokens = Tokens(load_key(settings.run_dir / "token.key"), time.time)
+        bearers = Bearers(self._machines, self._personal, tokens)
+        bearers.on_home = self._keep_done
+        self._plane = BootPlane(self._machines, self._personal, bearers)
         self._link = ControlLink(
             reactor,
             settings.run_dir / "boot.sock",
             settings.run_dir / "snapshot.json",
-            self._on_snapshot,
+            self._machines.follow,
         )
-        self._journal = Journal(self._plane.name_of, [self._link.send, console.event])
-        self._plane.journal = self._journal
-        self._plane.own_addresses = frozenset(self._addresses.values())
-        self._dhcp = ProxyDhcp(reactor, self._plane, self._addresses)
+        self._journal = Journal(
+            self._machines.name_of, [self._link.send, console.event], later=self._later
+        )
+        self._machines.journal = self._journal
+        self._machines.own_addresses = frozenset(self._addresses.values())
+        self._dhcp = ProxyDhcp(reactor, self._machines, self._addresses)
         self._tftp = TftpServer(
             reactor,
             self._plane.find,
@@ -99,7 +120,7 @@ class BootProgram:
         self._drops = DropReport(counters)
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
-        self._plane.rules = _rules(settings, console.line)
+        self._machines.rules = _rules(settings, console.line)
 
     def run(self) -> None:
         """Serve until SIGTERM.
@@ -114,6 +135,7 @@ class BootProgram:
         self._opened("UDP", self._settings.tftp.port, self._tftp.start)
         self._opened("TCP", self._settings.http.port, self._http.start)
         self._link.start()
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._journal.flush)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._link.stop)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._http.stop)
         self._reactor.addSystemEventTrigger("during", "shutdown", self._dhcp.stop)
@@ -138,15 +160,15 @@ class BootProgram:
                 f"is held by {by}" if by is not None else f"cannot be opened: {error.strerror}",
             ) from error
 
-    def _on_snapshot(self, snapshot: Snapshot) -> None:
-        self._plane.snapshot = snapshot
-
     def _find_mirror(self) -> None:
         """In a thread: the host's apt is asked, which takes longer than a machine should wait."""
         try:
-            self._plane.mirror = mirror.find(self._settings).url
+            self._personal.mirror = mirror.find(self._settings).url
         except ConfigError as problem:
             self._reactor.callFromThread(self._console.line, str(problem))
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self._reactor.callLater(seconds, call)
 
     def _tick(self) -> None:
         self._reactor.callLater(TICK_SECONDS, self._tick)
@@ -157,12 +179,21 @@ class BootProgram:
         self._console.quiet(time.time())
         if (dropped := self._drops.line(time.monotonic())) is not None:
             self._console.line(dropped)
-        self._keep_heard()
+        self._machines.remind()
+        self._ticks += 1
+        if self._ticks % KEEP_EVERY == 0:
+            self._keep_heard()
+            self._link.count(self._drops.totals())
+        self._keep_done()
+
+    def _keep_done(self) -> None:
+        if self._installations.changed:
+            self._installations.changed = False
+            self._done.keep(msgspec.json.encode(self._installations.kept()))
 
     def _keep_heard(self) -> None:
         """What was heard since the last time goes to disk, for a restart in mid-boot."""
-        self._ticks += 1
-        if self._ticks % KEEP_EVERY == 0 and self._attempts.changed:
+        if self._attempts.changed:
             self._attempts.changed = False
             self._heard.keep(msgspec.json.encode(self._attempts.heard(time.time())))
 
@@ -173,7 +204,7 @@ class BootProgram:
             return
         self._profiles_stamp = found
         try:
-            self._plane.rules = _rules(self._settings, self._console.line)
+            self._machines.rules = _rules(self._settings, self._console.line)
         except ConfigError as problem:
             self._console.line(f"{problem}; the profiles before are kept")
 
@@ -205,17 +236,6 @@ def _raise_descriptor_limit() -> None:
     """A transfer holds two descriptors; the usual soft limit of 1,024 is for another age."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _plane(settings: Settings, lessons: Learning, attempts: Attempts) -> BootPlane:
-    return BootPlane(
-        http_port=settings.http.port,
-        advertise=settings.http.advertise,
-        tokens=Tokens(load_key(settings.run_dir / "token.key"), time.time),
-        learning=lessons,
-        attempts=attempts,
-        templates=Templates(settings.templates),
-    )
 
 
 def _rules(settings: Settings, report: Callable[[str], None]) -> Rules:

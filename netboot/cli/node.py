@@ -1,21 +1,21 @@
 """``netboot node``: which machines there are, and what each of them is to boot."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from netboot.answer.profiles import load_profiles
-from netboot.checked import read_yaml
 from netboot.cli.main import settings
+from netboot.cli.node_import import import_
+from netboot.cli.node_install import install
 from netboot.cli.pairs import document, json, pairs, table, written
 from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError
 from netboot.event_text import harmless
 from netboot.groups import Groups, origins, profile_of
-from netboot.model import Group, Node, Profile
+from netboot.model import Group, Node, Profile, State
 from netboot.policy import IGNORE
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -38,9 +38,13 @@ def node() -> None:
     "-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; repeatable."
 )
 @click.option("--set", "vars_", multiple=True, metavar="KEY=VALUE", help="A variable.")
+@click.option("--installed", is_flag=True, help="It has its system: start it from its disk.")
 @click.pass_context
 def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
     """Register the machine NAME; any of its identities tells who it is.
+
+    A machine whose profile installs a system is installed when it boots from the network next,
+    once: see `netboot node install`.
 
     Only iPXE says a serial number or an asset tag, so a machine known by nothing else must be given
     iPXE as an unknown one first: dhcp.unknown must not be "ignore".
@@ -50,6 +54,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401
         "macs": given["macs"],
         "labels": pairs(given["labels"], "--label"),
         "vars": pairs(given["vars_"], "--set"),
+        "state": State.INSTALLED if given["installed"] else State.ENROLLED,
     }
     found = settings(ctx)
     with open_inventory(found) as inventory:
@@ -71,11 +76,11 @@ def list_(ctx: click.Context, labels: tuple[str, ...], as_json: bool) -> None:  
     if as_json:
         click.echo(json([document(one) for one in found]))
         return
-    rows = [("NAME", "PROFILE", "MACS", "LABELS")]
+    rows = [("NAME", "PROFILE", "STATE", "MACS", "LABELS")]
     for one in found:
         profile, _ = profile_of(one, groups.of(one))
         labels_ = ",".join(written(one.labels))
-        rows.append((one.name, profile or "", ",".join(one.macs), labels_))
+        rows.append((one.name, profile or "", one.state, ",".join(one.macs), labels_))
     click.echo(table(rows))
 
 
@@ -113,6 +118,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 @click.option("--unlabel", "unlabels", multiple=True, metavar="KEY", help="Take a label off.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
 @click.option("--unset", "unsets", multiple=True, metavar="KEY", help="Take a variable out.")
+@click.option("--installed", is_flag=True, help="It has its system: start it from its disk.")
 @click.pass_context
 def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
     """Change the machine NAME; what is not named stays."""
@@ -122,6 +128,7 @@ def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN40
         "remove_macs": given["remove_macs"],
         "labels": pairs(given["labels"], "--label") | dict.fromkeys(given["unlabels"]),
         "vars": pairs(given["sets"], "--set") | dict.fromkeys(given["unsets"]),
+        "state": State.INSTALLED if given["installed"] else None,
     }
     if all(value is None or value in ((), {}) for value in raw.values()):
         raise ConfigError(COMMAND_LINE, "", "nothing to set; `netboot node set --help` says what")
@@ -142,21 +149,8 @@ def remove(ctx: click.Context, name: str) -> None:
     click.echo(f"node {name} removed")
 
 
-@node.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.pass_context
-def import_(ctx: click.Context, file: Path) -> None:
-    """Add or replace all machines of a YAML FILE, or none.
-
-    The file is a list of {name, macs: [...], profile, labels: {}, vars: {}, uuid, serial,
-    asset_tag, loader}; only the name and one identity have to be there, and a profile where no
-    group gives one.
-    """
-    raw = read_yaml(file)
-    with open_inventory(settings(ctx), str(file)) as inventory:
-        done = inventory.import_nodes(raw)
-    counts = f"{len(done.added)} added, {len(done.changed)} changed"
-    click.echo(f"{counts}, {len(done.unchanged)} unchanged")
+node.add_command(install)
+node.add_command(import_)
 
 
 def _scalars(given: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +182,7 @@ def _lines(
     node: Node, groups: Sequence[Group], profile: Profile | None
 ) -> Iterable[tuple[str, Iterable[str]]]:
     yield "name", [node.name]
+    yield "state", [node.state]
     name, giver = profile_of(node, groups)
     yield "profile", [_from(giver, name or "none")]
     yield "group", [group.name for group in groups]

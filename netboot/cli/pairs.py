@@ -39,7 +39,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def document(kept: Node | Group) -> dict[str, Any]:
     """As JSON data, without what it does not have: a list of them can be imported again."""
-    return {key: value for key, value in msgspec.to_builtins(kept).items() if value is not None}
+    known = msgspec.to_builtins(kept).items()
+    return {key: value for key, value in known if value is not None and key != "installation"}
 
 
 def json(data: object) -> str:

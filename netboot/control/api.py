@@ -1,7 +1,7 @@
 """The control plane over HTTP: nodes, groups and timelines for the operator's tools.
 
 ``operator_app`` is served on ``control.sock`` only, whose mode says who may. ``public_app`` is
-what the TCP address serves: nothing but whether we live.
+what the TCP address serves: whether we live, and metrics without a name or an address.
 """
 
 import asyncio
@@ -16,12 +16,15 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from netboot.checked import convert
+from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.problems import MEDIA_TYPE, problem, problem_of
 from netboot.errors import ConfigError, NetbootError
 from netboot.model import Node, Profile
+from netboot.policy import installing
 from netboot.store.group_shapes import group_change_of, unknown_group
-from netboot.store.shapes import change_of, node_of, nodes_of
+from netboot.store.shapes import Install, change_of, node_of, nodes_of
 from netboot.store.store import Store
 from netboot.store.timeline import MAX_ANSWER
 
@@ -51,21 +54,24 @@ class Desk:
     leaving: bool = False
 
 
-def public_app() -> FastAPI:
-    """``GET /healthz``, and nothing else."""
+def public_app(metrics: Metrics) -> FastAPI:
+    """``GET /healthz`` and ``GET /metrics``, and nothing else."""
     app = FastAPI(title="netboot", docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app)
+    _add_metrics(app, metrics)
     _add_problems(app)
     return app
 
 
-def operator_app(desk: Desk) -> FastAPI:
+def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
     """Everything an operator may do."""
     app = FastAPI(title="netboot", docs_url=None, redoc_url=None)
     _add_health(app)
+    _add_metrics(app, metrics)
     _add_problems(app)
     _add_nodes(app, desk)
     _add_changes(app, desk)
+    _add_installs(app, desk)
     _add_groups(app, desk)
     _add_timeline(app, desk)
     return app
@@ -75,6 +81,13 @@ def _add_health(app: FastAPI) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
+
+
+def _add_metrics(app: FastAPI, metrics: Metrics) -> None:
+    @app.get("/metrics")
+    async def scrape() -> Response:
+        """Prometheus text."""
+        return Response(await asyncio.to_thread(metrics.text), media_type=metrics.MEDIA_TYPE)
 
 
 def _add_nodes(app: FastAPI, desk: Desk) -> None:
@@ -119,6 +132,22 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         imported = await asyncio.to_thread(desk.store.import_nodes, nodes, SOURCE)
         desk.news.changed()
         return _json(imported)
+
+
+def _add_installs(app: FastAPI, desk: Desk) -> None:
+    @app.post("/api/v1/nodes:install")
+    async def install(request: Request) -> Response:
+        asked = convert(await _body(request), Install, SOURCE)
+        profiles = await asyncio.to_thread(desk.profiles)
+        nodes = await asyncio.to_thread(
+            desk.store.install,
+            asked.names,
+            installing(profiles),
+            SOURCE,
+            reinstall=asked.reinstall,
+        )
+        desk.news.changed()
+        return _json({"nodes": nodes})
 
 
 def _add_groups(app: FastAPI, desk: Desk) -> None:

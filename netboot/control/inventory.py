@@ -24,6 +24,7 @@ from netboot.control.lock import DataLock, Held
 from netboot.control.problems import error_of
 from netboot.errors import OperationError
 from netboot.model import Group, Node, Profile
+from netboot.policy import installing
 from netboot.store.group_shapes import group_change_of
 from netboot.store.shapes import Imported, Record, change_of, node_of, nodes_of
 
@@ -60,6 +61,9 @@ class Inventory(Protocol):
 
     def import_nodes(self, raw: object) -> Imported:
         """Add or replace a list of ``NodeEntry``, all or none."""
+
+    def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
+        """Have nodes installed at their next network boot, all or none; gives them in effect."""
 
     def groups(self) -> Sequence[Group]:
         """Every group, by name."""
@@ -140,6 +144,11 @@ class Direct:
         nodes = nodes_of(raw, self._source, self._profiles)
         return self._store.import_nodes(nodes, self._source)
 
+    def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
+        """As ``Inventory``."""
+        known = installing(self._profiles)
+        return self._store.install(names, known, self._source, reinstall=reinstall)
+
     def groups(self) -> Sequence[Group]:
         """As ``Inventory``."""
         return self._store.groups()
@@ -194,6 +203,11 @@ class Remote:
     def import_nodes(self, raw: object) -> Imported:
         """As ``Inventory``."""
         return self._ask("POST", "nodes:import", Imported, raw)
+
+    def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
+        """As ``Inventory``."""
+        raw = {"names": list(names), "reinstall": reinstall}
+        return self._ask("POST", "nodes:install", dict[str, list[Node]], raw)["nodes"]
 
     def groups(self) -> Sequence[Group]:
         """As ``Inventory``."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.errors import OperationError
 from netboot.events import Event, Kind
@@ -20,6 +21,7 @@ from netboot.frames import (
     MAX_FROM_BOOT,
     Ack,
     Batch,
+    Counts,
     FrameError,
     Hello,
     Message,
@@ -47,9 +49,11 @@ class LinkServer:
         store: where events are kept.
         news: where snapshots come from.
         arrived: fired when events were kept.
+        metrics: told what boot programs drop.
     """
 
-    def __init__(self, store: Store, news: News, arrived: Signal) -> None:
+    def __init__(self, store: Store, news: News, arrived: Signal, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._store = store
         self._news = news
         self._arrived = arrived
@@ -86,6 +90,8 @@ class LinkServer:
                     instance = message.instance[:MAX_INSTANCE]
                     await self._confirm(writer, await self._last_seq(instance))
                     feeding = asyncio.create_task(self._feed(writer))
+                elif isinstance(message, Counts) and feeding is not None:
+                    self._metrics.count(instance, message.dropped)
                 elif isinstance(message, Batch) and feeding is not None:
                     await self._confirm(writer, await self._keep(instance, message))
                 else:
@@ -133,6 +139,8 @@ class LinkServer:
                 await self._failed(error)
             else:
                 self._arrived.fire()
+                if any(event.kind in (Kind.SCRIPT, Kind.INSTALLED) for _, event in events):
+                    self._news.changed()  # perhaps: it takes nodes on
                 return last
 
     async def _failed(self, error: OperationError) -> None:

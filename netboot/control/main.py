@@ -22,6 +22,7 @@ from netboot.config import Settings
 from netboot.control.api import Desk, operator_app, public_app
 from netboot.control.link import LinkServer
 from netboot.control.lock import DataLock
+from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.store.store import Store
@@ -61,7 +62,8 @@ class _Control:
         self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
         self._desk = Desk(store, self._news, Signal(), profiles)
-        self._link = LinkServer(store, self._news, self._desk.arrived)
+        self._metrics = Metrics(store)
+        self._link = LinkServer(store, self._news, self._desk.arrived, self._metrics)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         stop = asyncio.Event()
@@ -72,7 +74,10 @@ class _Control:
             boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
             control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
             public = stack.enter_context(listen_tcp(self._settings.api.listen))
-            servers = [_Http(operator_app(self._desk), control), _Http(public_app(), public)]
+            servers = [
+                _Http(operator_app(self._desk, self._metrics), control),
+                _Http(public_app(self._metrics), public),
+            ]
             await self._link.start(boot)
             work = [loop.create_task(server.run()) for server in servers]
             watch = loop.create_task(self._news.run())

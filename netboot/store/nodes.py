@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from netboot.model import Mac, Node
+from netboot.model import Mac, Node, State
 from netboot.store import schema
 
 IDENTITIES = ("uuid", "serial", "asset_tag")
@@ -37,6 +37,13 @@ def read_without_profile(connection: sa.Connection) -> list[Node]:
 def count(connection: sa.Connection) -> int:
     """How many nodes there are."""
     return connection.execute(sa.select(sa.func.count()).select_from(schema.node)).scalar_one()
+
+
+def states(connection: sa.Connection) -> dict[State, int]:
+    """How many nodes are in each state; those with none are left out."""
+    state = schema.node.c.state
+    rows = connection.execute(sa.select(state, sa.func.count()).group_by(state))
+    return {State(row[0]): row[1] for row in rows}
 
 
 def owners(connection: sa.Connection, kind: str, values: Iterable[str]) -> dict[str, str]:
@@ -95,8 +102,9 @@ def delete(connection: sa.Connection, name: str) -> bool:
 
 
 def _columns(node: Node) -> dict[str, object]:
-    names = ("profile", "loader", *IDENTITIES)
-    return {name: getattr(node, name) for name in names} | {"vars": dict(node.vars)}
+    names = ("profile", "loader", "installation", *IDENTITIES)
+    same = {name: getattr(node, name) for name in names}
+    return same | {"vars": dict(node.vars), "state": node.state.value}
 
 
 def _insert_parts(connection: sa.Connection, nodes: Sequence[Node]) -> None:
@@ -143,6 +151,8 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
             serial=row.serial,
             asset_tag=row.asset_tag,
             loader=row.loader,
+            state=State(row.state),
+            installation=row.installation,
         )
         for row in connection.execute(rows)
     ]

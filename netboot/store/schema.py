@@ -13,7 +13,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
@@ -29,6 +29,8 @@ node = Table(
     Column("serial", String(64)),
     Column("asset_tag", String(64)),
     Column("loader", String(64)),
+    Column("state", String(16), nullable=False, server_default="enrolled"),
+    Column("installation", Integer, nullable=False, server_default="1"),
     Index("node_by_uuid", "uuid", unique=True),
     Index("node_by_serial", "serial", unique=True),
     Index("node_by_asset_tag", "asset_tag", unique=True),

@@ -13,7 +13,7 @@ One road leads in, whether a node comes from a YAML file, the command line or th
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import field
 
@@ -21,7 +21,7 @@ from netboot.checked import Checked, convert, shown
 from netboot.errors import ConfigError
 from netboot.events import Event
 from netboot.matching import parse_text, parse_uuid
-from netboot.model import Mac, Node, parse_mac
+from netboot.model import Mac, Node, State, parse_mac
 from netboot.store.words import (
     HOST_LABEL,
     MAX_LABELS,
@@ -54,6 +54,7 @@ class NodeEntry(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: LoaderName | None = None
+    state: State = State.ENROLLED
 
 
 class NodeChange(Checked, frozen=True):
@@ -72,6 +73,14 @@ class NodeChange(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: NewLoader | None = None
+    state: Literal["installed"] | None = None
+
+
+class Install(Checked, frozen=True):
+    """Which nodes are to be installed; ``reinstall``: also those that are installed."""
+
+    names: tuple[str, ...]
+    reinstall: bool = False
 
 
 class Identity(NamedTuple):
@@ -152,6 +161,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         serial=_identity(entry, "serial", source, key),
         asset_tag=_identity(entry, "asset_tag", source, key),
         loader=entry.loader,
+        state=entry.state,
     )
     _check_known_by_something(node, source, _below(key, "macs"))
     return node
@@ -217,6 +227,7 @@ def changed(node: Node, change: NodeChange, source: str) -> Node:
         labels=merged(node.labels, change.labels, MAX_LABELS, source, "labels"),
         vars=merged(node.vars, change.vars, MAX_VARS, source, "vars"),
         loader=kept(node.loader, change.loader),
+        state=node.state if change.state is None else State(change.state),
         uuid=kept(node.uuid, _identity(change, "uuid", source)),
         serial=kept(node.serial, _identity(change, "serial", source)),
         asset_tag=kept(node.asset_tag, _identity(change, "asset_tag", source)),

@@ -5,7 +5,8 @@ version (``version``, ``snapshot``) learns of changes other processes made too.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +14,9 @@ import sqlalchemy as sa
 
 from netboot.errors import ConfigError
 from netboot.events import Event
-from netboot.model import Group, Node
+from netboot.model import Group, Node, State
 from netboot.snapshot import Snapshot
-from netboot.store import groups, nodes, schema, timeline
+from netboot.store import groups, installations, nodes, schema, timeline
 from netboot.store.always import (
     refuse_claimed,
     refuse_stranded,
@@ -164,6 +165,7 @@ class Store:
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             before = {node.name: node for node in nodes.read_all(connection)}
+            given = [installations.over(before.get(node.name), node) for node in given]
             added = [node for node in given if node.name not in before]
             other = [node for node in given if before.get(node.name, node) != node]
             refuse_claimed(connection, given, source, place="[{}].")
@@ -176,6 +178,50 @@ class Store:
         touched = {node.name for node in (*added, *other)}
         unchanged = tuple(node.name for node in given if node.name not in touched)
         return Imported(_names(added), _names(other), unchanged)
+
+    def install(
+        self,
+        names: Sequence[str],
+        installing: Collection[str],
+        source: str = COMMAND_LINE,
+        *,
+        reinstall: bool = False,
+    ) -> Sequence[Node]:
+        """Have nodes installed when they boot from the network next: all of them or none.
+
+        Args:
+            names: whose.
+            installing: the profiles that install something.
+            source: where that was asked, for errors.
+            reinstall: also those that are installed.
+
+        Returns:
+            the nodes in effect as they are now.
+
+        Raises:
+            ConfigError: one is unknown (``Unknown``), installed already (``Conflict``), or has a
+                profile that installs nothing.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            known = {name: _known(connection, name, source) for name in dict.fromkeys(names)}
+            snapshot = Snapshot(0, tuple(known.values()), tuple(groups.read_all(connection)))
+            asked = [
+                installations.asked_for(node, installing, source, reinstall=reinstall)
+                for node in snapshot.nodes_in_effect()
+            ]
+            new = [
+                replace(known[node.name], state=node.state, installation=node.installation)
+                for node in asked
+            ]
+            if changed_nodes := [node for node in new if node != known[node.name]]:
+                nodes.replace(connection, changed_nodes)
+                _bump(connection)
+            return asked
+
+    def states(self) -> Mapping[State, int]:
+        """How many nodes are in each state."""
+        with transaction(self._quick) as connection:
+            return nodes.states(connection)
 
     def version(self) -> int:
         """Counts the changes of nodes and groups, whoever made them."""
@@ -242,7 +288,7 @@ class Store:
             OperationError: the database could not do it; none is kept.
         """
         with self._writing, transaction(self._quick, writes=True) as connection:
-            timeline.append(connection, events, self._retention)
+            self._keep(connection, events)
 
     def append_numbered(self, instance: str, events: Sequence[tuple[int, Event]]) -> int:
         """Keep those events of one boot program's run that are not kept yet.
@@ -259,9 +305,14 @@ class Store:
             new = [(seq, event) for seq, event in events if seq > last]
             if new:
                 last = new[-1][0]
-                timeline.append(connection, [event for _, event in new], self._retention)
+                self._keep(connection, [event for _, event in new])
                 timeline.note_seq(connection, instance, last)
             return last
+
+    def _keep(self, connection: sa.Connection, events: Sequence[Event]) -> None:
+        timeline.append(connection, events, self._retention)
+        if installations.follow(connection, events):
+            _bump(connection)
 
     def last_seq(self, instance: str) -> int:
         """The highest number kept of one boot program's run; 0 for none."""

@@ -37,11 +37,12 @@ def append(connection: sa.Connection, events: Sequence[Event], keep: Retention) 
     if not events:
         return
     connection.execute(sa.insert(schema.event), [_row(event) for event in events])
-    table = schema.event.c
-    machines = {event.mac for event in events if event.mac is not None}
-    gone = sum(_delete_beyond(connection, table.mac == mac, keep.machine) for mac in machines)
+    gone = 0
+    if machines := {event.mac for event in events if event.mac is not None}:
+        beyond = [{"one": mac, "keep": keep.machine} for mac in machines]
+        gone += connection.execute(_BEYOND_OF_A_MACHINE, beyond).rowcount
     if any(event.node is None for event in events):
-        gone += _delete_beyond(connection, table.node.is_(None), keep.strangers)
+        gone += connection.execute(_BEYOND_OF_STRANGERS, {"keep": keep.strangers}).rowcount
     total = _counted(connection, len(events) - gone)
     if total > keep.total:
         _counted(connection, -_delete_oldest(connection, total - keep.total))
@@ -126,15 +127,20 @@ def _counted(connection: sa.Connection, change: int) -> int:
     return int(now)
 
 
-def _delete_beyond(connection: sa.Connection, mine: sa.ColumnElement[bool], keep: int) -> int:
-    number = schema.event.c.id
-    query = sa.select(number).where(mine).order_by(number.desc()).offset(keep).limit(1)
-    if (last := connection.execute(query).scalar()) is None:
-        return 0
-    return connection.execute(sa.delete(schema.event).where(mine, number <= last)).rowcount
-
-
 def _delete_oldest(connection: sa.Connection, count: int) -> int:
     number = schema.event.c.id
     oldest = sa.select(number).order_by(number).limit(count)
     return connection.execute(sa.delete(schema.event).where(number.in_(oldest))).rowcount
+
+
+def _beyond(mine: sa.ColumnElement[bool]) -> sa.Delete:
+    """Deletes the oldest of those events beyond the newest ``keep``; made once, for it is slow."""
+    number = schema.event.c.id
+    newest = sa.select(number).where(mine).order_by(number.desc()).offset(sa.bindparam("keep"))
+    return sa.delete(schema.event).where(
+        mine, number <= newest.limit(1).correlate(None).scalar_subquery()
+    )
+
+
+_BEYOND_OF_A_MACHINE = _beyond(schema.event.c.mac == sa.bindparam("one"))
+_BEYOND_OF_STRANGERS = _beyond(schema.event.c.node.is_(None))

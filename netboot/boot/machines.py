@@ -1,0 +1,209 @@
+"""Who is who: what the boot program knows of each machine, and what that machine gets.
+
+Snapshot and rules are replaced whole when they change, so a decision is always made from one
+consistent state, and nothing is read while a machine waits.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from netboot.boot.attempts import Attempts
+from netboot.boot.decisions import Decisions
+from netboot.boot.installations import Installations
+from netboot.boot.journal import Journal, Note
+from netboot.boot.tables import remember
+from netboot.events import Kind
+from netboot.learning import Learning
+from netboot.matching import described
+from netboot.model import (
+    Arch,
+    Client,
+    Decision,
+    Firmware,
+    Learned,
+    Mac,
+    Node,
+    Profile,
+    Server,
+    Verdict,
+)
+from netboot.policy import IGNORE, Rules, decide
+from netboot.snapshot import EMPTY, Snapshot
+
+MAX_MACHINES = 32_768
+"""Machines whose address, description and choice are remembered; the oldest is forgotten."""
+MENU = "menu"
+"""The profile whose script lets a person pick another one."""
+
+
+class Machines:
+    """The machines, and how they reach us.
+
+    Args:
+        http_port: where our HTTP is.
+        advertise: the address machines are told instead of our own, None for our own.
+        learning: what machines taught us in earlier runs.
+        attempts: whose DISCOVER was heard in earlier runs.
+        installations: which machines called home in earlier runs.
+        clock: seconds since the epoch.
+
+    Attributes:
+        rules: what the site says.
+        snapshot: every registered node.
+        journal: where events go.
+        own_addresses: ours; what they ask for is a self-check's, and no machine's business.
+        on_lesson: called with every lesson worth keeping when one is new.
+    """
+
+    def __init__(
+        self,
+        *,
+        http_port: int,
+        advertise: str | None,
+        learning: Learning,
+        attempts: Attempts,
+        installations: Installations,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.rules = Rules({})
+        self.snapshot: Snapshot = EMPTY
+        self.learning = learning
+        self.attempts = attempts
+        self.installations = installations
+        self.clock = clock
+        self._http_port = http_port
+        self._advertise = advertise
+        self._decisions = Decisions(self._made)
+        self._macs: OrderedDict[str, Mac] = OrderedDict()
+        self._clients: OrderedDict[Mac, Client] = OrderedDict()
+        self._picked: OrderedDict[Mac, str] = OrderedDict()
+        self.journal: Journal | None = None
+        self.own_addresses: frozenset[str] = frozenset()
+        self.on_lesson: Callable[[Mapping[Mac, Learned]], None] = lambda _lessons: None
+
+    # --- what they get
+
+    def discovered(self, client: Client) -> Decision:
+        """What a DISCOVER of ``client`` is answered with; asking again teaches us something."""
+        before = self.learning.now(client.mac)
+        decision = self._decide(client, before)
+        if decision.verdict is Verdict.IGNORE:
+            return decision  # nothing is kept of strangers: they can be invented without end
+        self.attempts.discovered(client.mac, self.clock())
+        if client.firmware is Firmware.IPXE:
+            return decision
+        remember(self._clients, client.mac, client, at_most=MAX_MACHINES)
+        learned = self.learning.discovered(client.mac)
+        return decision if learned is before else self._decide(client, learned)
+
+    def decide(self, client: Client) -> Decision:
+        """What ``client`` gets."""
+        return self._decide(client, self.learning.now(client.mac))
+
+    def _decide(self, client: Client, learned: Learned) -> Decision:
+        basis = self.snapshot, self.rules, self.installations.version
+        return self._decisions.of(client, learned, *basis)
+
+    def _made(self, client: Client, learned: Learned) -> Decision:
+        match = self.snapshot.match(client)
+        done = self.installations.is_done(client.mac, None if match is None else match.node)
+        return decide(client, match, self.rules, learned, installed=done)
+
+    def choose(self, mac: Mac, decided: str, picked: str) -> Profile:
+        """The decided profile, or the one a person picked where the decision was the menu."""
+        if decided != MENU or picked not in self.rules.profiles:
+            self._picked.pop(mac, None)
+            return self.rules.profiles[decided]
+        remember(self._picked, mac, picked, at_most=MAX_MACHINES)
+        return self.rules.profiles[picked]
+
+    def chosen(self, mac: Mac, decided: str) -> Profile:
+        """What ``choose`` gave this machine last."""
+        return self.choose(mac, decided, self._picked.get(mac, ""))
+
+    def server(self, address: str) -> Server:
+        """How machines that reach us at ``address`` are told to come back."""
+        return Server(address, self._advertise or address, self._http_port)
+
+    # --- who they are
+
+    def node(self, client: Client) -> Node | None:
+        """The node in effect that ``client`` is."""
+        match = self.snapshot.match(client)
+        return None if match is None else match.node
+
+    def name_of(self, mac: Mac) -> str | None:
+        """The name of the node that ``mac`` is, by that address or by all it ever told us."""
+        node = self.node(self._last_seen(mac))
+        return None if node is None else node.name
+
+    def as_ipxe(self, mac: Mac, said: Mapping[str, str] | None = None) -> Client:
+        """``mac`` as it last described itself and as it does now, by now as iPXE.
+
+        Args:
+            mac: whose address.
+            said: a script request's query, with what SMBIOS says.
+        """
+        client = replace(self._last_seen(mac), firmware=Firmware.IPXE)
+        return client if said is None else described(client, said)
+
+    def _last_seen(self, mac: Mac) -> Client:
+        return self._clients.get(mac) or Client(mac, Firmware.IPXE, Arch.X64)
+
+    def described_itself(self, client: Client) -> None:
+        """Remember what a machine that is answered says of itself."""
+        remember(self._clients, client.mac, client, at_most=MAX_MACHINES)
+
+    def heard(self, mac: Mac, address: str) -> None:
+        """``mac`` uses ``address`` now; kept only of machines that are answered."""
+        if self.rules.unknown != IGNORE or self.name_of(mac) is not None:
+            remember(self._macs, address, mac, at_most=MAX_MACHINES)
+        else:
+            self._macs.pop(address, None)  # whose it was before has it no more
+
+    def at(self, address: str) -> Mac | None:
+        """Who uses ``address``."""
+        return self._macs.get(address)
+
+    # --- what becomes of them
+
+    def took_offer(self, mac: Mac) -> None:
+        """``mac`` asked port 4011, or for a file: it took what it was offered."""
+        self.learning.progressed(mac)
+
+    def loaded(self, mac: Mac) -> None:
+        """``mac`` has its whole network boot program."""
+        self.learning.loaded(mac)
+
+    def scripted(self, mac: Mac) -> None:
+        """``mac`` has its script, so what it was offered before works."""
+        if self.learning.scripted(mac):
+            self.on_lesson(self.learning.lessons())
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Work with ``snapshot`` from now on."""
+        self.snapshot = snapshot
+        self.remind()
+
+    def remind(self) -> None:
+        """Tell the control program again of machines that called home, until it shows that."""
+        known = self.installations.follow(lambda mac: self.node(self._last_seen(mac)), self.clock())
+        for mac, number in known:
+            self.home(mac, number, "told again")
+
+    def home(self, mac: Mac, number: int, detail: str, **said: str) -> None:
+        """Write down that the installation ``number`` of ``mac`` is done."""
+        line = f"called home: installed{f'; {detail}' if detail else ''}"
+        self.record(Kind.INSTALLED, mac, line, **said, installation=number)
+
+    def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:
+        """Write one line of the timeline."""
+        if self.journal is not None:
+            self.journal.record(kind, mac, detail, **data)
+
+    def exchanged(self, mac: Mac, notes: tuple[Note, ...]) -> None:
+        """Write an answered question, all of it or none where there are too many."""
+        if self.journal is not None:
+            self.journal.exchanged(mac, notes)
