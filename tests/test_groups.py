@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.answer.preseed import render_preseed
+from netboot.answer.answers import render_answer
 from netboot.answer.render import Templates
 from netboot.answer.script import render_script
 from netboot.errors import ConfigError
 from netboot.groups import Groups, in_effect, origins, profile_of
-from netboot.model import Arch, Client, Firmware, Group, Mac, Node, Profile, Server
+from netboot.model import (
+    Answer,
+    AnswerKind,
+    Arch,
+    Client,
+    Firmware,
+    Group,
+    Mac,
+    Node,
+    Profile,
+    Server,
+)
 from netboot.snapshot import Snapshot, decode, encode
 from netboot.store.group_shapes import GroupChange, changed_group, group_change_of, new_group
 from netboot.store.shapes import NodeChange, Unknown
@@ -157,16 +168,16 @@ def _size(value: Any, seen: set[int]) -> int:
 def test_scripts_and_answer_files_are_made_of_what_is_in_effect(tmp_path: Path) -> None:
     (tmp_path / "ipxe").mkdir()
     (tmp_path / "ipxe" / "own.ipxe").write_text("{{ vars.a }} {{ vars.b }} {{ vars.e }}\n")
-    (tmp_path / "own.cfg").write_text("{{ node.vars.d }} {{ vars.e }}\n")
-    profile = Profile("local", "ipxe/own.ipxe", preseed="own.cfg", vars=PROFILE.vars)
+    (tmp_path / "own.cfg.j2").write_text("{{ node.vars.d }} {{ vars.e }}\n")
+    answer = Answer(AnswerKind.PRESEED, "own.cfg.j2")
+    profile = Profile("local", "ipxe/own.ipxe", answer=answer, vars=PROFILE.vars)
     templates, server = Templates([tmp_path]), Server("192.0.2.1", "192.0.2.1", 8080)
     node = Snapshot(1, (NODE,), GROUPS).node_of(MAC)
     client = Client(MAC, Firmware.IPXE, Arch.X64)
     script = render_script(node, client, profile, None, server, None, templates=templates)
     assert script == "node db profile\n"
-    mirror = "http://mirror.example/debian"
-    answers = render_preseed(node, profile, server, mirror, templates=templates)
-    assert answers == "urgent profile\n"
+    answers = render_answer("preseed.cfg", node, profile, server, None, templates=templates)
+    assert answers == b"urgent profile\n"
 
 
 class TestShapes:

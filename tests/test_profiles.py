@@ -7,9 +7,14 @@ import pytest
 
 from netboot import resources
 from netboot.answer.profiles import MAX_PROFILES, load_profiles, stamp
-from netboot.model import Profile
+from netboot.model import Answer, AnswerKind, Profile
 
 SHIPPED = load_profiles()
+NAMES = [
+    *("chain", "debian-12", "debian-13", "fedora", "linux", "local"),
+    *("memtest", "menu", "rescue", "ubuntu-24.04"),
+]
+INSTALL = ["debian-12", "debian-13", "fedora", "ubuntu-24.04"]
 OWN = 'script = "ipxe/own.ipxe"\n'
 
 
@@ -28,18 +33,21 @@ def own(*folders: Path) -> tuple[dict[str, Profile], list[str]]:
 
 
 def test_what_ships() -> None:
-    assert list(SHIPPED) == ["debian-12", "debian-13", "local", "menu"]
+    assert list(SHIPPED) == NAMES
+    assert [name for name in SHIPPED if SHIPPED[name].installs] == INSTALL
     assert SHIPPED["debian-12"].image == "debian-12"
     assert SHIPPED["debian-12"].vars["suite"] == "bookworm"
     assert SHIPPED["debian-13"].vars["suite"] == "trixie"
-    assert SHIPPED["local"].image is SHIPPED["local"].preseed is None
+    assert SHIPPED["local"].image is None
+    assert SHIPPED["local"].answer is None
 
 
 @pytest.mark.parametrize("profile", SHIPPED.values(), ids=SHIPPED)
 def test_what_ships_names_templates_that_ship(profile: Profile) -> None:
     assert profile.description
     assert (resources.TEMPLATES / profile.script).is_file()
-    assert profile.preseed is None or (resources.TEMPLATES / profile.preseed).is_file()
+    assert profile.answer is None or (resources.TEMPLATES / profile.answer.template).is_file()
+    assert profile.image is None or (resources.IMAGES / f"{profile.image}.toml").is_file()
 
 
 def test_a_file_is_a_profile_by_its_name(folder: Path) -> None:
@@ -49,7 +57,7 @@ def test_a_file_is_a_profile_by_its_name(folder: Path) -> None:
     (folder / "profiles" / "notes.txt").write_text("no profile")
     lab = Profile("lab", "ipxe/debian.ipxe", image="debian-12", vars={"keymap": "de"})
     assert own(folder) == ({"lab": lab}, [])
-    assert list(load_profiles([folder])) == ["debian-12", "debian-13", "lab", "local", "menu"]
+    assert list(load_profiles([folder])) == sorted([*NAMES, "lab"])
 
 
 def test_the_first_folder_that_has_a_name_wins_and_what_ships_comes_last(tmp_path: Path) -> None:
@@ -65,6 +73,39 @@ def test_the_first_folder_that_has_a_name_wins_and_what_ships_comes_last(tmp_pat
     }
 
 
+def test_every_key_there_is(folder: Path) -> None:
+    (folder / "profiles" / "lab.toml").write_text(
+        """
+        description = "Everything"
+        script = "ipxe/linux.ipxe"
+        image = "own"
+        installs = true
+        kernel = "vmlinuz"
+        initrds = ["initrd", "http://192.0.2.9/{{ vars.more }}"]
+        args = '''quiet
+          splash'''
+        [answer]
+        kind = "nocloud"
+        file = "answers/own.yaml"
+        [vars]
+        more = "drivers.gz"
+        """
+    )
+    lab = Profile(
+        "lab",
+        "ipxe/linux.ipxe",
+        image="own",
+        answer=Answer(AnswerKind.NOCLOUD, "answers/own.yaml"),
+        installs=True,
+        kernel="vmlinuz",
+        initrds=("initrd", "http://192.0.2.9/{{ vars.more }}"),
+        args="quiet\n          splash",
+        description="Everything",
+        vars={"more": "drivers.gz"},
+    )
+    assert own(folder) == ({"lab": lab}, [])
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -77,7 +118,22 @@ def test_the_first_folder_that_has_a_name_wins_and_what_ships_comes_last(tmp_pat
         ('script = "/etc/passwd"', 'script: = "/etc/passwd": '),
         ('script = "ipxe/../x"', 'script: = "ipxe/../x": '),
         ('script = "ipxe//x"', 'script: = "ipxe//x": '),
-        ('script = "a"\npreseed = "b\\\\c"', "preseed: = "),
+        (
+            'script = "a"\npreseed = "b"',
+            "preseed: is no known key; allowed here: script, image, answer",
+        ),
+        ('script = "a"\n[answer]\nkind = "yaml"', "answer.file: is missing"),
+        (
+            'script = "a"\n[answer]\nkind = "yaml"\nfile = "b"',
+            'answer.kind: = "yaml": must be "preseed" or "kickstart" or "nocloud" or "ignition"',
+        ),
+        ('script = "a"\n[answer]\nkind = "preseed"\nfile = "b\\\\c"', "answer.file: = "),
+        ('script = "a"\ninstalls = "yes"', 'installs: = "yes": must be true or false'),
+        ('script = "a"\nkernel = ""', 'kernel: = "": must be text matching '),
+        ('script = "a"\ninitrds = "initrd"', 'initrds: = "initrd": must be a list'),
+        ('script = "a"\ninitrds = ["a b", "c\\nd"]', "initrds[1]: = "),
+        (f'script = "a"\ninitrds = {["x"] * 17}', "initrds: = a list of 17: must be "),
+        ('script = "a"\nargs = "café"', "args: = "),
         ('script = "a"\nimage = "../x"', 'image: = "../x": '),
         ('script = "a"\ndescription = "two\\nlines"', "description: = "),
         ('script = "a"\ndescription = "' + "x" * 61 + '"', "description: = "),
@@ -113,7 +169,7 @@ def test_a_name_no_menu_or_url_could_hold(folder: Path, name: str) -> None:
 def test_a_broken_file_does_not_bring_the_shipped_one_of_its_name_back(folder: Path) -> None:
     (folder / "profiles" / "local.toml").write_text("script = 1")
     found = load_profiles([folder], lambda _: None)
-    assert list(found) == ["debian-12", "debian-13", "menu"]
+    assert list(found) == [name for name in NAMES if name != "local"]
 
 
 def test_a_folder_that_is_not_there_is_told_and_one_without_profiles_is_not(
@@ -129,10 +185,10 @@ def test_a_folder_of_something_else_is_left_out_whole(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_PROFILES >= 1000
-    monkeypatch.setattr("netboot.answer.profiles.MAX_PROFILES", 4)
-    for number in range(5):
+    monkeypatch.setattr("netboot.answer.profiles.MAX_PROFILES", 40)
+    for number in range(41):
         (folder / "profiles" / f"p{number}.toml").write_text(OWN)
-    problem = "has more than 4 profiles, so all of them are left out"
+    problem = "has more than 40 profiles, so all of them are left out"
     assert own(folder) == ({}, [f"{folder / 'profiles'}: {problem}"])
 
 

@@ -28,6 +28,14 @@ CLIENT = Client(MAC, Firmware.IPXE, Arch.X64)
 SERVER = Server("192.0.2.1", "192.0.2.1", 8080)
 TOKEN_URL = f"{SERVER.url}/node/TOKEN"
 IMAGE = Image("debian-12", "20230607+deb12u11", {})
+TREES = {
+    "tree": "http://192.0.2.9/tree",
+    "iso": "http://192.0.2.9/server.iso",
+    "chain_url": "https://192.0.2.9/more.ipxe",
+    "kernel": "http://192.0.2.9/vmlinuz",
+    "initrd": "http://192.0.2.9/initrd",
+    "args": "quiet splash",
+}
 PROFILES = load_profiles()
 MINIMAL = {"netmask": "255.255.255.0", "gateway": "192.0.2.254"}
 
@@ -37,7 +45,7 @@ def node(**variables: str) -> Node:
 
 
 def script(name: str, **variables: str) -> str:
-    image = IMAGE if PROFILES[name].image else None
+    image = Image(PROFILES[name].image or "", IMAGE.version, {}) if PROFILES[name].image else None
     return render_script(node(**variables), CLIENT, PROFILES[name], image, SERVER, TOKEN_URL)
 
 
@@ -72,6 +80,12 @@ GOLDEN_SCRIPTS = {
     ),
     "local.ipxe": lambda: script("local"),
     "menu.ipxe": lambda: script("menu"),
+    "linux.ipxe": lambda: script("linux", console="tty0 ttyS0,115200n8", **TREES),
+    "ubuntu.ipxe": lambda: script("ubuntu-24.04", countdown="0", **TREES),
+    "fedora.ipxe": lambda: script("fedora", **TREES),
+    "memtest.ipxe": lambda: script("memtest", console="tty0 ttyS0,115200n8"),
+    "rescue.ipxe": lambda: script("rescue"),
+    "chain.ipxe": lambda: script("chain", **TREES),
     "retry.ipxe": lambda: error_script(
         "templates/ipxe/debian.ipxe line 7: node n1: 'hostnam' is undefined", SERVER, MAC
     ),
@@ -140,6 +154,12 @@ def test_a_menu_offers_what_there_is() -> None:
         "local Start from the local disk",
         "rescue Look inside",
     ]
+
+
+def test_a_menu_offers_what_it_is_told_to_as_long_as_it_is_told_to() -> None:
+    text = script("menu", menu_profiles="memtest rescue", menu_default="rescue", menu_timeout="0")
+    assert re.findall(r"^item (\S+)", text, re.MULTILINE) == ["local", "memtest", "rescue"]
+    assert "\nchoose --default rescue --timeout 0 profile ||" in text
 
 
 def test_a_profile_whose_image_is_not_there_says_how_to_get_it() -> None:

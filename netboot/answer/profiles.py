@@ -1,9 +1,9 @@
 """Profiles: one TOML file each, so that what a machine boots can be read and reviewed.
 
-A profile's name is its file's. ``debian-12``, ``debian-13``, ``local`` and ``menu`` ship with us;
-each one says which iPXE script starts it, which image its files come from, which answer file its
-installer gets and what its variables are where a node and its groups do not say otherwise. An
-operator's own stand in ``profiles/`` of a folder named by ``server.templates``.
+A profile's name is its file's. Each one says which iPXE script starts it, which image its files
+come from, which answer file its installer gets and what its variables are where a node and its
+groups do not say otherwise. Some ship with us; an operator's own stand in ``profiles/`` of a
+folder named by ``server.templates``.
 """
 
 import logging
@@ -20,10 +20,12 @@ from netboot import resources
 from netboot.checked import Checked, convert, printable, read_toml
 from netboot.config import Name
 from netboot.errors import ConfigError
-from netboot.model import Profile
+from netboot.model import Answer, AnswerKind, Profile
 
 MAX_PROFILES = 1000
 """Files read from one folder: a folder with more is not a folder of profiles."""
+
+MAX_INITRDS = 16
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -31,12 +33,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 TemplateName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w-]*(\.[\w-]+)*(/[\w-]+(\.[\w-]+)*)*$")]
 VariableName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 VariableValue = Annotated[str, Meta(max_length=8192)]
+FileText = Annotated[str, Meta(pattern=r"^[!-~][ -~]{0,1023}$")]
+ArgsText = Annotated[str, Meta(pattern=r"^[ -~\n]{0,8192}$")]
+
+
+class _Answer(Checked, frozen=True):
+    kind: AnswerKind
+    file: TemplateName
 
 
 class _File(Checked, frozen=True):
     script: TemplateName
     image: Name | None = None
-    preseed: TemplateName | None = None
+    answer: _Answer | None = None
+    installs: bool = False
+    kernel: FileText | None = None
+    initrds: Annotated[tuple[FileText, ...], Meta(max_length=MAX_INITRDS)] = ()
+    args: ArgsText = ""
     description: Annotated[str, Meta(pattern=r"^[ -~]*$", max_length=60)] = ""
     vars: dict[VariableName, VariableValue] = field(default_factory=dict)
 
@@ -104,7 +117,11 @@ def _profile(path: Path) -> Profile:
         name=path.stem,
         script=raw.script,
         image=raw.image,
-        preseed=raw.preseed,
+        answer=Answer(raw.answer.kind, raw.answer.file) if raw.answer else None,
+        installs=raw.installs,
+        kernel=raw.kernel or "",
+        initrds=raw.initrds,
+        args=raw.args,
         description=raw.description,
         vars=MappingProxyType(raw.vars),
     )

@@ -9,6 +9,8 @@ values in it were typed by people into node variables. So a value is *data* and 
 - ``.ipxe``: one word of printable ASCII without quotes, backquotes, backslash or ``$`` (iPXE
   expands ``${…}`` after it has split a line into words), and no word that iPXE itself takes for
   syntax (``||``, ``&&``, ``;``, ``#…``). Where several words are meant: ``{{ x | words }}``.
+- ``.yaml.j2``, ``.json.j2``, ``.ign.j2``: letters, digits and ``._/:@%+=,-``, which need no quotes
+  wherever they stand. Any other value, a list too: ``{{ x | tojson }}``, which brings its quotes.
 - Everything else, answer files first: one line without control characters that does not end in
   a backslash. Where it stands in a shell command: ``{{ x | sh }}``.
 - A value is never rendered as a template: ``{{ 7 * 7 }}`` in a variable stays those letters.
@@ -20,15 +22,18 @@ A template is compiled once and again when its file changes or a user's folder b
 to have one of that name; to know costs one ``stat`` a folder.
 """
 
+import contextlib
+import functools
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 
 import jinja2
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from netboot import resources
 from netboot.errors import NotBootable
@@ -36,8 +41,17 @@ from netboot.errors import NotBootable
 MAX_RENDERED = 64 * 1024
 """Characters of one rendered text: iPXE keeps a script in memory, the installer in a tmpfs."""
 
+MAX_VERBATIM = 1024 * 1024
+"""Bytes of an answer file that is served as it is."""
+
+MAX_TEXTS = 1024
+"""Compiled texts of profiles that are kept."""
+
+_SCRIPT = ".ipxe"
+_QUOTED = (".yaml.j2", ".json.j2", ".ign.j2")
 _WORD = re.compile(r"[!#%&(-\[\]^_a-~]*")
 _WORDS = re.compile(r"[ !#%-\[\]^_a-~]*")
+_BARE = re.compile(r"[\w./:@%+=,-]*", re.ASCII)
 _IPXE_SYNTAX = re.compile(r"[|&;]+|#.*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_PLAIN = re.compile(r"[^ !%'-:<-\[\]^_a-{}~]")
@@ -73,6 +87,7 @@ class Templates:
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         self._folders = (*folders, resources.TEMPLATES)
         self._environment = _environment(_Folders(self._folders))
+        self._compiled = functools.lru_cache(MAX_TEXTS)(self._compile)
 
     def render(self, name: str, values: Mapping[str, object], subject: str) -> str:
         """Fill in one template.
@@ -88,21 +103,70 @@ class Templates:
         Raises:
             NotBootable: it cannot be made; the text names template, line, subject and reason.
         """
-        try:
+        with self._told(f"templates/{name}", subject):
             return _bounded(self._environment.get_template(name).generate(values))
-        except Exception as error:  # noqa: BLE001 -- a template is a program of its author's: whatever it raises is its own mistake, to be told with its place
-            place = self._place(error, name)
-            reason = " ".join(_reason(error).split())
-            raise NotBootable(f"{place}: {subject}: {reason}") from None
 
-    def _place(self, error: Exception, name: str) -> str:
+    def fill(self, text: str, place: str, values: Mapping[str, object], subject: str) -> str:
+        """Fill in a part of an iPXE script that its author wrote somewhere else than in a template.
+
+        Args:
+            text: what he wrote; it is trusted as a template is, the values in it are not.
+            place: where it stands, in errors: ``profile debian-12: args``.
+            values: what its names mean.
+            subject: whom it is for, in errors.
+
+        Returns:
+            One line that a script may print as it is.
+
+        Raises:
+            NotBootable: as ``render``.
+        """
+        with self._told(place, subject):
+            filled = _bounded(self._compiled(text, place).generate(values))
+            return _Words(" ".join(filled.split()))
+
+    def read(self, name: str, subject: str) -> bytes:
+        """A file of the templates' folders as it is, of at most ``MAX_VERBATIM`` bytes.
+
+        Raises:
+            NotBootable: there is none, or it cannot be read or is too large.
+        """
+        with self._told(f"templates/{name}", subject):
+            parts = jinja2.loaders.split_template_path(name)
+            places = (folder.joinpath(*parts) for folder in self._folders)
+            found = next((place for place in places if place.is_file()), None)
+            if found is None:
+                raise jinja2.TemplateNotFound(name)
+            with found.open("rb") as file:
+                content = file.read(MAX_VERBATIM + 1)
+            if len(content) > MAX_VERBATIM:
+                raise _UnsafeError(f"is longer than {MAX_VERBATIM} bytes")
+            return content
+
+    def _compile(self, text: str, place: str) -> jinja2.Template:
+        code: CodeType = self._environment.compile(text, name=_SCRIPT, filename=place)
+        globals_ = self._environment.make_globals(None)
+        return jinja2.Template.from_code(self._environment, code, globals_)
+
+    @contextlib.contextmanager
+    def _told(self, place: str, subject: str) -> Iterator[None]:
+        """Whatever goes wrong inside is told with its place and whom it was for."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- a template is a program of its author's: whatever it raises is its own mistake, to be told with its place
+            where = self._place(error, place)
+            reason = " ".join(_reason(error).split())
+            raise NotBootable(f"{where}: {subject}: {reason}") from None
+
+    def _place(self, error: Exception, outermost: str) -> str:
         """Where it went wrong: the innermost template line, from Jinja's rewritten traceback."""
         if isinstance(error, jinja2.TemplateSyntaxError):
-            return f"{self._shown(error.filename or name)} line {error.lineno}"
-        found = f"templates/{name}"
+            return f"{self._shown(error.filename or outermost)} line {error.lineno}"
+        found = outermost
         for step in _steps(error.__traceback__):
             filename = step.tb_frame.f_code.co_filename
-            if any(Path(filename).is_relative_to(folder) for folder in self._folders):
+            folders = any(Path(filename).is_relative_to(folder) for folder in self._folders)
+            if folders or filename == outermost:
                 found = f"{self._shown(filename)} line {step.tb_lineno}"
         return found
 
@@ -174,6 +238,7 @@ def _environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     )
     for name in set(environment.globals) - set(_GLOBALS_KEPT):
         del environment.globals[name]
+    environment.globals["refuse"] = _refuse
     environment.filters.update(crypted=_crypted, oneline=_oneline, sh=_sh, words=_words)
     return environment
 
@@ -181,9 +246,12 @@ def _environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
 @jinja2.pass_context
 def _guarded(context: Context, value: object) -> str:
     text = value if isinstance(value, str) else str(value)
-    if not (context.name or "").endswith(".ipxe"):
-        return _line(text)
-    return text if isinstance(text, _Words) else _word(text)
+    name = context.name or ""
+    if name.endswith(_SCRIPT):
+        return text if isinstance(text, _Words) else _word(text)
+    if name.endswith(_QUOTED):
+        return text if isinstance(text, Markup) else _bare(text)
+    return _line(text)
 
 
 def _word(text: str) -> str:
@@ -201,6 +269,14 @@ def _words(value: object) -> _Words:
     if not _WORDS.fullmatch(text) or any(map(_IPXE_SYNTAX.fullmatch, text.split())):
         raise _UnsafeError("a value has something in it that means a command to iPXE")
     return _Words(text)
+
+
+def _bare(text: str) -> str:
+    if not _BARE.fullmatch(text):
+        raise _UnsafeError(
+            "a value has a character in it that needs quotes; write {{ … | tojson }}"
+        )
+    return text
 
 
 def _line(text: str) -> str:
@@ -221,6 +297,16 @@ def _crypted(value: object) -> str:
     if not _CRYPT.fullmatch(text):
         raise _UnsafeError("a password must be given as a hash, as mkpasswd -m sha-512 prints it")
     return text
+
+
+def _refuse(why: str) -> str:
+    """For a template that has found a value it cannot use; ``why`` must not repeat a secret."""
+    raise _UnsafeError(why)
+
+
+def missing(why: str) -> jinja2.Undefined:
+    """A name that has no value now; a template that uses it is told why."""
+    return _Undefined(hint=why)
 
 
 def plain(text: str) -> _Words:
@@ -257,6 +343,8 @@ def _reason(error: Exception) -> str:
         return error.message or "is wrong"
     if isinstance(error, _UnsafeError):
         return str(error)
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
     return f"{type(error).__name__}: {error}"
 
 

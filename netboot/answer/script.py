@@ -11,7 +11,10 @@ A script's names, the same for every template:
 - ``image.name``, ``image.version``, ``image.url``: only where the profile has an image;
 - ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
   are, only where it has a token;
-- ``profile.name``, ``profile.description``, and ``profiles``: what a menu may offer;
+- ``profile.name``, ``profile.description``, ``profile.installs``; ``profile.answer``, the answer
+  file's kind, only where there is one; and ``profiles``: what a menu may offer, each the same;
+- ``linux.kernel``, ``linux.initrds`` (URLs) and ``linux.args``: the profile's own, filled in;
+- ``countdown``: seconds in which a person can stop an installation, 0 where nothing is to stop;
 - ``retry.tries``, ``retry.pause``: how a script that failed begins again.
 
 A script that cannot be made is answered with one that can: ``error_script`` shows the reason on
@@ -24,6 +27,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from netboot.answer.linux import linux_names
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import SHIPPED, Names, Templates, plain
 from netboot.errors import NotBootable
@@ -35,11 +39,15 @@ MAX_COMMAND_LINE = 2048
 MAX_PROBLEM = 600
 """Characters of a problem that are shown: a text screen has 25 lines."""
 
+COUNTDOWN = "5"
+"""Seconds of the countdown before an installation; the variable ``countdown`` says otherwise."""
+
 RETRY_TRIES = 10
 RETRY_PAUSE = 10
 """Seconds between tries: long enough to be read, short enough to mend a template beside it."""
 
 _SCREEN_COLUMNS = 76
+_SECONDS = re.compile(r"[0-9]{1,4}")
 _KERNEL = re.compile(r"^\s*(?:kernel|imgargs)(?:\s+--\S+)*\s+(?:\S*/)?(?P<line>.*)$", re.MULTILINE)
 _OR_ELSE = re.compile(r"\s+(?:\|\||&&)(?:\s|$)")
 
@@ -75,11 +83,14 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
             f"{subject(node, client.mac)}: profile {profile.name} boots image {profile.image}, "
             f"which is not there; fetch it: netboot image fetch {profile.image}"
         )
+    whom = subject(node, client.mac)
     values = context(node, client.mac, profile, image, server, token_url)
     offered = _built_in() if profiles is None else tuple(profiles)
     values["profiles"] = tuple(_profile_names(offer) for offer in offered)
-    text = templates.render(profile.script, values, subject(node, client.mac))
-    _check_command_lines(text, profile, subject(node, client.mac))
+    values["countdown"] = _countdown(node, profile, whom)
+    values["linux"] = linux_names(profile, image, server, values, templates, whom)
+    text = templates.render(profile.script, values, whom)
+    _check_command_lines(text, profile, whom)
     return text
 
 
@@ -173,12 +184,29 @@ def _variables(node: Node | None, profile: Profile) -> Names:
     return Names({**profile.vars, **own})
 
 
+def _countdown(node: Node | None, profile: Profile, whom: str) -> int:
+    if not profile.installs:
+        return 0
+    variables = _variables(node, profile)
+    seconds = str(variables["countdown"]) if "countdown" in variables else COUNTDOWN
+    if not _SECONDS.fullmatch(seconds):
+        raise NotBootable(f"{whom}: variable countdown must be seconds from 0 to 9999; 0 for none")
+    return int(seconds)
+
+
 def _server_names(server: Server) -> Names:
     return Names({"address": server.http_host, "port": server.http_port, "url": server.url})
 
 
 def _profile_names(profile: Profile) -> Names:
-    return Names({"name": profile.name, "description": profile.description})
+    names: dict[str, object] = {
+        "name": profile.name,
+        "description": profile.description,
+        "installs": profile.installs,
+    }
+    if profile.answer is not None:
+        names["answer"] = profile.answer.kind.value
+    return Names(names)
 
 
 def _check_command_lines(text: str, profile: Profile, whom: str) -> None:
