@@ -127,4 +127,4 @@ def test_a_rule_that_names_no_profile_is_said(run: Run) -> None:
     said = explained(run, UNKNOWN, unknown="debian-99")
     assert said["verdict"] == "ignore"
     assert 'dhcp.unknown = "debian-99"' in said["reasons"][-1]
-    assert "is no known profile (debian-12, debian-13, local, menu)" in said["reasons"][-1]
+    assert "is no known profile (chain, debian-12, debian-13, " in said["reasons"][-1]

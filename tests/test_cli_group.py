@@ -80,7 +80,8 @@ def test_a_node_shows_what_it_has_in_effect_and_who_gives_it(cli: Cli) -> None:
     labels = ("-l", "rack=3", "-l", "role=db")
     assert cli("node", "add", "n1", "--mac", M1, *labels, "--set", "c=3")[0] == 0
     assert cli("node", "show", "n1")[1] == (
-        "name       n1\nprofile    lab  (group rack)\ngroup      db\ngroup      rack\n"
+        "name       n1\nstate      enrolled\nprofile    lab  (group rack)\n"
+        "group      db\ngroup      rack\n"
         f"mac        {M1}\nlabel      rack=3\nlabel      role=db\n"
         "var        a=1  (group rack)\nvar        b=2  (group db)\nvar        c=3\n"
         "var        keymap=de  (profile lab)\n"
@@ -101,7 +102,7 @@ def test_a_node_shows_what_it_has_in_effect_and_who_gives_it(cli: Cli) -> None:
         (("set", "G", "-l", "x=y"), 'name: = "G": must be a host name without dots'),
         (
             ("set", "g", "-l", "x=y", "--profile", "z"),
-            'profile: = "z": must be a known profile: debian-12, debian-13, lab, local, menu',
+            'profile: = "z": must be a known profile: chain, debian-12, debian-13, ',
         ),
         (("set", "rack", "--profile", ""), "node n1 would be left without a profile"),
         (("remove", "rack"), "node n1 would be left without a profile"),
@@ -128,5 +129,5 @@ def test_a_broken_profile_is_told_and_the_command_goes_on(
     (cli.file.parent / "own" / "profiles" / "broken.toml").write_text("script = 1")
     assert cli("node", "add", "n1", "--mac", M1, "--profile", "lab")[0] == 0
     assert "profile broken is left out: " in caplog.text
-    line = 'profile: = "broken": must be a known profile: debian-12, debian-13, lab, local, menu'
+    line = 'profile: = "broken": must be a known profile: chain, debian-12, debian-13, '
     assert line in cli("node", "add", "n2", "--mac", M2, "--profile", "broken")[2]

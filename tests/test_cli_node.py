@@ -102,6 +102,7 @@ def test_a_node_from_birth_to_end(cli: Cli) -> None:
             "profile": "debian-12",
             "labels": {"rack": "a"},
             "vars": {"hostname": "n1", "x": "a=b"},
+            "state": "enrolled",
         }
     ]
     assert cli(
@@ -111,7 +112,7 @@ def test_a_node_from_birth_to_end(cli: Cli) -> None:
     code, out, _ = cli("node", "show", "n1")
     assert code == 0
     assert out == (
-        f"name       n1\nprofile    local\nmac        {M2}\nmac        {M3}\n"
+        f"name       n1\nstate      enrolled\nprofile    local\nmac        {M2}\nmac        {M3}\n"
         "label      row=1\nvar        hostname=n1\nvar        k=\n"
     )
     assert json.loads(cli("node", "show", "n1", "--json")[1])["profile"] == "local"
@@ -127,7 +128,7 @@ def test_a_machine_may_be_known_without_an_address(cli: Cli) -> None:
         "",
     )
     assert cli("node", "show", "n1")[1] == (
-        f"name       n1\nprofile    local\nuuid       {UUID}\nserial     CZ1\n"
+        f"name       n1\nstate      enrolled\nprofile    local\nuuid       {UUID}\nserial     CZ1\n"
         "asset tag  ROW 7\nloader     ipxe.efi\n"
     )
     code, out, err = cli("node", "set", "n1", "--uuid", "", "--loader", "")
@@ -145,6 +146,7 @@ def test_a_machine_may_be_known_without_an_address(cli: Cli) -> None:
             "vars": {},
             "serial": "CZ1",
             "asset_tag": "ROW 7",
+            "state": "enrolled",
         }
     ]
 
@@ -160,13 +162,53 @@ def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
     cli("node", "add", "n1", "--mac", M1, "--profile", "debian-12", "--label", "rack=a")
     cli("node", "add", "node-2", "--mac", M2, "--profile", "local")
     assert cli("node", "list")[1] == (
-        "NAME    PROFILE    MACS               LABELS\n"
-        "n1      debian-12  52:54:00:00:00:01  rack=a\n"
-        "node-2  local      52:54:00:00:00:02\n"
+        "NAME    PROFILE    STATE     MACS               LABELS\n"
+        "n1      debian-12  enrolled  52:54:00:00:00:01  rack=a\n"
+        "node-2  local      enrolled  52:54:00:00:00:02\n"
     )
     assert [n["name"] for n in json.loads(cli("node", "list", "--json", "-l", "rack=a")[1])] == [
         "n1"
     ]
+
+
+def test_an_installed_machine_is_installed_again_only_when_that_is_said(cli: Cli) -> None:
+    rack = ("--profile", "debian-12", "--label", "rack=a")
+    cli("node", "add", "n1", "--mac", M1, *rack, "--installed")
+    cli("node", "add", "n2", "--mac", M2, *rack)
+    assert [one["state"] for one in cli.nodes()] == ["installed", "enrolled"]
+    refused = "netboot: command line: node n1 is installed; --reinstall erases it and installs it"
+    for whom in (("n1",), ("n2", "n1"), ("-l", "rack=a")):
+        code, out, err = cli("node", "install", *whom)
+        assert (code, out) == (2, "")
+        assert err.startswith(refused)
+    assert cli("node", "install", "-l", "rack=a", "--reinstall") == (
+        0,
+        "".join(
+            f"node {name}: debian-12 is installed at its next network boot\n"
+            for name in ("n1", "n2")
+        ),
+        "",
+    )
+    assert [one["state"] for one in cli.nodes()] == ["installing", "installing"]
+    assert cli("node", "set", "n1", "--installed")[0] == 0
+    assert "state      installed" in cli("node", "show", "n1")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), "say either which nodes, by name, or -l KEY=VALUE"),
+        (("n1", "-l", "rack=a"), "say either which nodes, by name, or -l KEY=VALUE"),
+        (("-l", "rack=b"), "--label: no node is labelled rack=b"),
+        (("n9",), 'no node is called "n9"'),
+        (("n1",), "node n1: its profile local installs nothing; these do: debian-12, "),
+    ],
+)
+def test_what_cannot_be_installed_is_said(cli: Cli, words: tuple[str, ...], problem: str) -> None:
+    cli("node", "add", "n1", "--mac", M1, "--profile", "local")
+    code, out, err = cli("node", "install", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"netboot: command line: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +225,7 @@ def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
         ),
         (
             ("add", "n2", "--mac", M2, "--profile", "windows"),
-            'profile: = "windows": must be a known profile: debian-12, debian-13, local, menu',
+            'profile: = "windows": must be a known profile: ',
         ),
         (
             ("add", "N2", "--mac", M2, "--profile", "local"),

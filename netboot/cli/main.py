@@ -25,6 +25,7 @@ _COMMANDS = {
     "explain": "netboot.cli.explain:explain",
     "doctor": "netboot.cli.doctor:doctor",
     "simulate": "netboot.cli.simulate:simulate",
+    "dhcp-snippet": "netboot.cli.dhcp_snippet:dhcp_snippet",
 }
 
 

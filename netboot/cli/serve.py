@@ -2,14 +2,16 @@
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
-from netboot.cli.main import settings
+from netboot.cli.main import EXIT_USAGE, settings
 from netboot.config import Settings
 from netboot.console import Console
 from netboot.event_text import json_object
+from netboot.notify import Notifier, Watch
 from netboot.supervisor import (
     Program,
     Supervisor,
@@ -40,6 +42,8 @@ def serve(ctx: click.Context, role: str | None, log_format: str, supervisor: int
     if log_format == "json":
         _log_as_json()
     call_ourselves(f"netboot-{role}" if role else "netboot")
+    if supervisor is None and role != "control":
+        _refuse_to_be_shut_in(ctx, found)
     if role == "boot":
         _boot(found, as_json=log_format == "json")
     elif role == "control":
@@ -57,16 +61,30 @@ def _boot(found: Settings, *, as_json: bool) -> None:
 
 
 def _both(found: Settings, path: Path | None, log_format: str) -> int:
-    from netboot.cli import preflight  # noqa: PLC0415 -- start-up stays short
+    from netboot import health  # noqa: PLC0415 -- start-up stays short
+    from netboot.cli import preflight  # noqa: PLC0415 -- likewise
     from netboot.cli.progress import shown  # noqa: PLC0415 -- likewise
 
-    say = _console(as_json=log_format == "json").line
-    preflight.survey(found, say)
+    notifier, say = Notifier(), _console(as_json=log_format == "json").line
+
+    def begin(line: str) -> None:
+        say(line)
+        notifier.status(line)
+
+    preflight.survey(found, begin)
     with shown() as progress:
-        preflight.fetch_missing(found, say, progress)
+        preflight.fetch_missing(found, begin, progress)
     arguments = ["--log-format", log_format, *(["--config", str(path)] if path else [])]
     programs = [Program(role, command_for(role, arguments)) for role in ("control", "boot")]
-    return Supervisor(programs, say).run()
+    return Supervisor(programs, say, Watch(notifier, partial(health.problem, found))).run()
+
+
+def _refuse_to_be_shut_in(ctx: click.Context, found: Settings) -> None:
+    from netboot.survey import container  # noqa: PLC0415 -- start-up stays short
+
+    if refusal := container.refusal(found):
+        click.echo(f"netboot: {refusal}", err=True)
+        ctx.exit(EXIT_USAGE)
 
 
 class _JsonFormatter(logging.Formatter):
