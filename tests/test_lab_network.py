@@ -16,7 +16,7 @@ import pytest
 from netboot.errors import OperationError
 from netboot.lab import owner, packets
 from netboot.lab.capture import Capture
-from netboot.lab.dhcp import PlainDhcp
+from netboot.lab.dhcp import PlainDhcp, Relay
 from netboot.lab.namespaces import Host, Lan
 
 GOLDEN = Path(__file__).parent / "golden" / "packets"
@@ -229,6 +229,30 @@ def test_the_plain_dhcp_server_offers_an_address_and_nothing_to_boot(lan: Lan) -
     assert any(offer.payload[16:20])  # yiaddr
     assert not any(offer.payload[108:236])  # file
     assert [packets.dhcp_option(offer.payload, code) for code in (43, 60, 66, 67)] == [None] * 4
+
+
+@pytest.mark.root
+def test_a_relay_carries_dhcp_and_everything_else_to_another_lan(lan: Lan) -> None:
+    with Lan("far", "10.78.0.0/24") as far:
+        relay = Relay(far, lan, [lan.dhcp, lan.server])
+        PlainDhcp(lan, extra=relay.range)
+        client = far.host("client")
+        with Capture(client) as capture, Capture(lan.server) as beside:
+            discover_from(client)
+            offer = capture.wait_for(
+                lambda packet: packets.dhcp_type(packet.payload) == packets.OFFER, 10
+            )
+            asked = beside.wait_for(lambda packet: packet.destination == ("10.77.0.2", 67), 10)
+        assert offer.source == (relay.inside, 67)
+        assert offer.payload[16:19] == bytes([10, 78, 0])  # yiaddr
+        assert packets.dhcp_option(offer.payload, 3) == socket.inet_aton(relay.inside)
+        assert asked.payload[24:28] == socket.inet_aton(relay.inside)  # giaddr
+        client.run(["ip", "route", "add", "default", "via", relay.inside])
+        with lan.server.listen(8000) as listener:
+            client.popen(["curl", "--silent", "--max-time", "5", "http://10.77.0.2:8000"])
+            listener.settimeout(5)
+            with listener.accept()[0] as peer:
+                assert peer.getpeername()[0] == client.address
 
 
 @pytest.mark.root

@@ -26,7 +26,7 @@ from netboot.lab.program import Program
 from netboot.lab.qmp import Qmp
 from netboot.model import Mac, parse_mac
 
-FirmwareKind = Literal["uefi", "uefi-http", "bios", "ipxe-rom"]
+FirmwareKind = Literal["uefi", "uefi-http", "uefi-arm64", "bios", "ipxe-rom"]
 
 DEFAULT_MEMORY = 1024
 """MiB; the Debian installer with its initrd unpacked fits."""
@@ -34,11 +34,18 @@ START_TIMEOUT = 20.0
 _UUID_BASE = "12345678-9abc-4def-8123-"
 """Digits that show whether somebody swapped the byte order of option 97."""
 
-_OVMF = (
-    # the 4 MiB build is the only one in Debian 13 and later
-    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
-    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
-)
+
+@dataclass(frozen=True, slots=True)
+class _Flash:
+    """UEFI firmware in flash memory.
+
+    Attributes:
+        package: Debian's, for people.
+        images: the firmware and its variables; the first pair that is installed is taken.
+    """
+
+    package: str
+    images: tuple[tuple[Path, Path], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,12 @@ class _Board:
     """What a kind of firmware means for QEMU."""
 
     machine: str
-    pflash: bool
+    flash: _Flash | None
     romfile: str | None
     """The NIC's option ROM: "" for none, so that OVMF's own PXE runs; None for QEMU's iPXE."""
     arguments: tuple[str, ...] = ()
+    emulator: str = "qemu-system-x86_64"
+    display: str = "VGA"
 
 
 def _without(*stacks: str) -> tuple[str, ...]:
@@ -59,14 +68,34 @@ def _without(*stacks: str) -> tuple[str, ...]:
     )
 
 
-_BOARDS: dict[FirmwareKind, _Board] = {
-    "uefi": _Board("q35", pflash=True, romfile="", arguments=_without("IPv6PXESupport")),
-    "uefi-http": _Board(
-        "q35", pflash=True, romfile="", arguments=_without("IPv4PXESupport", "IPv6PXESupport")
+_SHARE = Path("/usr/share")
+_OVMF = _Flash(
+    "ovmf",
+    (
+        # the 4 MiB build is the only one in Debian 13 and later
+        (_SHARE / "OVMF/OVMF_CODE_4M.fd", _SHARE / "OVMF/OVMF_VARS_4M.fd"),
+        (_SHARE / "OVMF/OVMF_CODE.fd", _SHARE / "OVMF/OVMF_VARS.fd"),
     ),
-    "ipxe-rom": _Board("q35", pflash=True, romfile=None, arguments=_without("IPv6PXESupport")),
+)
+_AAVMF = _Flash(
+    "qemu-efi-aarch64", ((_SHARE / "AAVMF/AAVMF_CODE.fd", _SHARE / "AAVMF/AAVMF_VARS.fd"),)
+)
+_BOARDS: dict[FirmwareKind, _Board] = {
+    "uefi": _Board("q35", _OVMF, romfile="", arguments=_without("IPv6PXESupport")),
+    "uefi-http": _Board(
+        "q35", _OVMF, romfile="", arguments=_without("IPv4PXESupport", "IPv6PXESupport")
+    ),
+    "uefi-arm64": _Board(
+        "virt,gic-version=3",
+        _AAVMF,
+        romfile="",
+        arguments=("-cpu", "cortex-a57", *_without("IPv6PXESupport")),
+        emulator="qemu-system-aarch64",
+        display="ramfb",
+    ),
+    "ipxe-rom": _Board("q35", _OVMF, romfile=None, arguments=_without("IPv6PXESupport")),
     # without a graphics card SeaBIOS and its ROMs speak on the serial line
-    "bios": _Board("pc,graphics=off", pflash=False, romfile=None),
+    "bios": _Board("pc,graphics=off", None, romfile=None),
 }
 
 
@@ -78,7 +107,8 @@ class Machine:
         name: for its files and for people; unique on the LAN.
         macs: one NIC each, ``nic0`` first; the first is tried first.
         firmware: ``uefi`` (OVMF's own PXE), ``uefi-http`` (OVMF, HTTP Boot only), ``ipxe-rom``
-            (OVMF with QEMU's iPXE as option ROM) or ``bios`` (SeaBIOS with QEMU's iPXE ROM).
+            (OVMF with QEMU's iPXE as option ROM), ``uefi-arm64`` (the same EDK2 for arm64, its own
+            PXE) or ``bios`` (SeaBIOS with QEMU's iPXE ROM).
         memory: MiB.
         disk: a raw image, id ``disk0``, tried after the NICs.
         no_reboot: end QEMU where the guest would reset itself.
@@ -211,19 +241,17 @@ class Machine:
 
 
 def _base(name: str, identity: UUID, memory: int, board: _Board, directory: Path) -> list[str]:
-    words = ["qemu-system-x86_64", "-name", name, "-machine", board.machine]
+    words = [board.emulator, "-name", name, "-machine", board.machine]
     words += ["-accel", "tcg,thread=multi", "-smp", "1", "-m", str(memory), "-S"]
-    words += ["-no-user-config", "-nodefaults", "-display", "none", "-device", "VGA"]
+    words += ["-no-user-config", "-nodefaults", "-display", "none", "-device", board.display]
     words += ["-device", "virtio-rng-pci", "-rtc", "base=utc", "-uuid", str(identity)]
     words += ["-smbios", f"type=1,serial={name}"]
     words += ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
-    if board.pflash:
-        words += _pflash(directory)
-    return [*words, *board.arguments]
+    return [*words, *(_pflash(board.flash, directory) if board.flash else ()), *board.arguments]
 
 
-def _pflash(directory: Path) -> list[str]:
-    for code, variables in _OVMF:
+def _pflash(flash: _Flash, directory: Path) -> list[str]:
+    for code, variables in flash.images:
         if code.exists() and variables.exists():
             own = Path(shutil.copy(variables, directory / "vars.fd"))
             drive = "if=pflash,format=raw"
@@ -233,7 +261,7 @@ def _pflash(directory: Path) -> list[str]:
                 "-drive",
                 f"{drive},unit=1,file={own}",
             ]
-    raise OperationError("OVMF is not installed: Debian's package is ovmf")
+    raise OperationError(f"the machine's firmware is not installed: the package is {flash.package}")
 
 
 def _nics(macs: Sequence[Mac], taps: Sequence[str], romfile: str | None) -> list[str]:

@@ -17,6 +17,8 @@ from netboot.lab.program import Program
 from netboot.store.shapes import Record
 
 HTTP_PORT = 8080
+Setting = str | int | Sequence[str]
+"""What a configuration's key may have as its value."""
 READY_TIMEOUT = 30.0
 """Seconds ``netboot serve`` gets to look round and start on a busy machine."""
 
@@ -50,7 +52,7 @@ class Site:
         mirror: str,
         *,
         host: Host | None = None,
-        settings: Mapping[str, Mapping[str, str | int]] | None = None,
+        settings: Mapping[str, Mapping[str, Setting]] | None = None,
     ) -> None:
         self.lan = lan
         self.host = host or lan.server
@@ -58,7 +60,7 @@ class Site:
         self.data.mkdir(mode=0o700)
         (self.data / "images").symlink_to(images)
         self.config = lan.directory / f"netboot-{self.host.name}.toml"
-        sections: dict[str, dict[str, str | int]] = {
+        sections: dict[str, dict[str, Setting]] = {
             "server": {"interfaces": "eth0", "data_dir": str(self.data)},
             "http": {"port": HTTP_PORT},
             "debian": {"mirror": mirror},
@@ -143,8 +145,8 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("NETBOOT_")}
 
 
-def _toml(sections: Mapping[str, Mapping[str, str | int]]) -> str:
-    # a JSON string or number is a TOML one
+def _toml(sections: Mapping[str, Mapping[str, Setting]]) -> str:
+    # a JSON string, number or list of them is a TOML one
     return "".join(
         f"[{section}]\n" + "".join(f"{key} = {json.dumps(keys[key])}\n" for key in keys)
         for section, keys in sections.items()
