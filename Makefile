@@ -6,12 +6,18 @@ BIN    := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=NETBOOT_CACHE,CI)
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: help demo test check bench docs lint unit system lock clean
+# where make install puts things; DESTDIR stands before all of it
+PREFIX ?= /usr/local
+OWN    := $(PREFIX)/lib/netboot
+
+.PHONY: help demo test check bench docs lint unit system lock clean install image
 help:
 	@echo "make demo   a virtual machine network-boots into the Debian installer"
 	@echo "make test   every test, real firmware included"
 	@echo "make check  lint, types, import arrows, unit tests; under a minute"
 	@echo "make bench  speed beside dnsmasq, tftpd-hpa, atftpd and nginx"
+	@echo "make install  netboot and its systemd unit below $(PREFIX)"
+	@echo "make image  the container image, by docker"
 
 # One stamp a step, so that a second run starts at once.
 .cache/system.stamp: packages.txt
@@ -21,7 +27,7 @@ help:
 
 $(VENV)/stamp: requirements.lock pyproject.toml | .cache/system.stamp
 	@test -n "$(PYTHON)" || { echo "netboot needs Python 3.11 or later"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -51,9 +57,31 @@ bench: $(VENV)/stamp
 docs: $(VENV)/stamp
 	$(BIN)/python docs/generate.py
 
+# an environment of its own with what is locked to run, a command, a unit, a user, a configuration
+install:
+	@test -n "$(PYTHON)" || { echo "netboot needs Python 3.11 or later"; exit 2; }
+	$(PYTHON) -m venv --clear $(DESTDIR)$(OWN)
+	$(DESTDIR)$(OWN)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-run.lock
+	$(DESTDIR)$(OWN)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+	$(if $(DESTDIR),grep -lIr "$(DESTDIR)" $(DESTDIR)$(OWN)/bin $(DESTDIR)$(OWN)/pyvenv.cfg | xargs sed -i "s|$(DESTDIR)||g")
+	install -d $(DESTDIR)$(PREFIX)/bin
+	ln -sfn $(OWN)/bin/netboot $(DESTDIR)$(PREFIX)/bin/netboot
+	install -D -m 0644 packaging/netboot.service $(DESTDIR)$(PREFIX)/lib/systemd/system/netboot.service
+	sed -i "s|^ExecStart=|&$(PREFIX)/bin/|" $(DESTDIR)$(PREFIX)/lib/systemd/system/netboot.service
+	install -D -m 0644 packaging/netboot.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/netboot.conf
+	test -e $(DESTDIR)/etc/netboot/netboot.toml || \
+	  install -D -m 0644 packaging/netboot.toml $(DESTDIR)/etc/netboot/netboot.toml
+	@echo "next: systemd-sysusers && systemctl daemon-reload && systemctl enable --now netboot"
+
+image:
+	docker build --file docker/Dockerfile --target netboot --tag netboot .
+
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \
 	  --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
+	echo hatchling | uv pip compile pyproject.toml - --constraint requirements.lock \
+	  --python-version 3.11 --universal \
+	  --generate-hashes --no-header --no-annotate -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) .cache dist

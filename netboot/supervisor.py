@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from netboot.notify import Watch
+
 EXIT_USAGE = 2
 BACKOFF = (0.1, 0.4, 1.6, 6.4, 10.0)
 """Seconds until a program that keeps ending is started again; the last one from then on."""
@@ -71,11 +73,15 @@ class Supervisor:
     Args:
         programs: what to run.
         say: takes one line for a person.
+        watch: tells the service manager how they are.
     """
 
-    def __init__(self, programs: Sequence[Program], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, programs: Sequence[Program], say: Callable[[str], None], watch: Watch | None = None
+    ) -> None:
         self._programs = programs
         self._say = say
+        self._watch = watch
         self._stopping = False
 
     def run(self) -> int:
@@ -90,6 +96,10 @@ class Supervisor:
                     program.start(now)
             time.sleep(LOOK_EVERY)
             exit_code = self._look(time.monotonic())
+            if self._watch and not self._stopping:
+                self._watch.look(time.monotonic())
+        if self._watch:
+            self._watch.stopping()
         self._stop()
         return exit_code
 
