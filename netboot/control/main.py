@@ -71,9 +71,10 @@ class _Control:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         with contextlib.ExitStack() as stack:
+            # first what may be refused: nobody must reach a program that is about to end
+            public = stack.enter_context(listen_tcp(self._settings.api.listen))
             boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
             control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
-            public = stack.enter_context(listen_tcp(self._settings.api.listen))
             servers = [
                 _Http(operator_app(self._desk, self._metrics), control),
                 _Http(public_app(self._metrics), public),
