@@ -4,6 +4,7 @@
 ``NotServed`` and ``NotBootable`` are answers: the machine asked for something we will not give.
 ``ConfigError`` is ours or our operator's: one line, exit code 2, nothing changed.
 ``OperationError`` is the world's: a mirror is away, a disk is full; exit code 1.
+``BmcError`` is a BMC's: it refused, failed or went silent; exit code 1.
 """
 
 
@@ -44,3 +45,19 @@ class ConfigError(NetbootError):
 
 class OperationError(NetbootError):
     """Something we were asked to do could not be done; the text says what and why."""
+
+
+class BmcError(NetbootError):
+    """A BMC refused, failed or was not heard; the text has its own words.
+
+    Attributes:
+        retryable: the same request may work later.
+        effect_unknown: the BMC may have acted though no reply came; read before repeating.
+    """
+
+    def __init__(
+        self, problem: str, *, retryable: bool = False, effect_unknown: bool = False
+    ) -> None:
+        self.retryable = retryable
+        self.effect_unknown = effect_unknown
+        super().__init__(problem)
