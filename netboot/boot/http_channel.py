@@ -1,6 +1,8 @@
-"""HTTP connections with bounds: twisted.web parses, this module says how much of it one peer gets.
+"""HTTP connections with bounds: how much of the server one peer gets.
 
-``twisted.web.http.HTTPChannel`` alone leaves four doors open, which are shut here:
+A plain request head that arrives in one piece is read by ``http_head``; whatever else comes,
+twisted.web parses. ``twisted.web.http.HTTPChannel`` alone leaves four doors open, which are shut
+here:
 
 - its timeout starts anew with every byte, so a head that drips in is never late. Ours counts from
   the head's first byte (``head_seconds``), and apart from it there is one for a connection that
@@ -23,6 +25,7 @@ rate of our log.
 # HTTPChannel has no annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +34,39 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
+from netboot.boot.http_head import RequestHead, persists, read_plain
 from netboot.boot.http_reply import head, text
-from netboot.boot.sendfile import BodySender, Part, acknowledged
+from netboot.boot.sendfile import BodySender, Part, acknowledged, send_now
 
 if TYPE_CHECKING:
     from netboot.boot.http_connections import Call, Connections
 
 _NEVER = float("inf")
+
+
+class _Parsed(Request):
+    """A request that Twisted's parser has read."""
+
+    channel: "Channel"
+
+    def process(self) -> None:
+        """Answer it."""
+        lists = self.requestHeaders.getAllRawHeaders()
+        fields = {name.lower(): values[0] for name, values in lists if len(values) == 1}
+        channel = self.channel
+        asked = RequestHead(self.method, self.uri, self.clientproto, fields, channel.persistent)
+        channel.factory.answer(channel, asked, self._over)
+
+    def _over(self) -> None:
+        self.startedWriting = 1  # by us
+        self.finish()
+
+
+class _Plain:
+    """A request that Twisted's parser has not seen: what ``HTTPChannel`` must have of one."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Twisted tells each request."""
 
 
 class Channel(HTTPChannel):
@@ -61,7 +90,7 @@ class Channel(HTTPChannel):
         self._host: IAddress | None = None
         self.busy = False
         self.deadline = factory.now() + factory.limits.head_seconds
-        self.requestFactory: Any = factory.request_factory
+        self.requestFactory: Any = _Parsed
         self.timeOut = None  # HTTPChannel's own timeout; the sweep does better
         self.MAX_LENGTH = factory.limits.line_bytes
         self.totalHeadersSize = factory.limits.head_bytes
@@ -84,10 +113,15 @@ class Channel(HTTPChannel):
                 self.transport.abortConnection()
             return
         self._turn = 0
-        if not self.busy and not self._reading_head:
-            self._reading_head = True
-            self._due_in(self.factory.limits.head_seconds)
+        if self._between_requests:
+            asked = read_plain(data, self.factory.limits)
+            if asked is not None:
+                self._answer_plain(asked)
+                return
+            self._begin_head()
         super().dataReceived(data)
+        if self._buffer and not self.busy:  # a pipelined head has begun
+            self._begin_head()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget everything that was to be done."""
@@ -112,6 +146,11 @@ class Channel(HTTPChannel):
 
     # ---- what HTTPChannel and Request call
 
+    def lineReceived(self, line: bytes) -> None:
+        """Twisted's parser has a line of a head, which may be the first one."""
+        self._begin_head()
+        super().lineReceived(line)
+
     def getPeer(self) -> IAddress | None:
         """The peer's address, without asking the kernel at each request."""
         return self._peer
@@ -121,6 +160,10 @@ class Channel(HTTPChannel):
         if self._host is None:
             self._host = self.transport.getHost()
         return self._host
+
+    def write(self, data: bytes) -> None:
+        """Put ``data`` into the socket, and what it has no room for into the transport."""
+        self.transport.write(send_now(self.transport, data))
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002 -- Twisted's signature
         """The request line or a field is longer than ``line_bytes``."""
@@ -138,21 +181,15 @@ class Channel(HTTPChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Whether the connection is kept (RFC 9112 section 9.3); HTTP/1.0 may ask for it too."""
-        sent = b",".join(request.requestHeaders.getRawHeaders(b"Connection", []))
-        tokens = {token.strip(b" \t").lower() for token in sent.split(b",")}
-        if b"close" in tokens:
-            return False
-        return version == b"HTTP/1.1" or b"keep-alive" in tokens
+        return persists(version, b",".join(request.requestHeaders.getRawHeaders(b"Connection", [])))
 
     def allContentReceived(self) -> None:
-        """A whole request is here."""
+        """Twisted's parser has read a whole request."""
         self._reading_head = False
-        self.busy = True
-        self.deadline = _NEVER
-        self.factory.works(self)
+        self._work()
         super().allContentReceived()
 
-    def requestDone(self, request: Request) -> None:
+    def requestDone(self, request: Request | _Plain) -> None:
         """A reply is made; the next request, which may be here already, is waited for."""
         self.busy = False
         limits = self.factory.limits
@@ -161,6 +198,11 @@ class Channel(HTTPChannel):
         super().requestDone(request)
 
     # ---- what a request calls
+
+    @property
+    def local(self) -> str:
+        """Our address of this connection."""
+        return str(self.getHost().host)
 
     def when_clear(self, answer: Callable[[], None]) -> None:
         """Call ``answer`` as soon as this connection may have one: at once, or in its turn."""
@@ -186,14 +228,15 @@ class Channel(HTTPChannel):
         """Send ``first`` and then ``parts`` of the file ``fd``; the rest as ``BodySender``."""
 
         def ended(sent: int, problem: str | None) -> None:
-            if problem is None:
+            if problem is None and self.transport.producer is None:
                 self.transport.registerProducer(self, streaming=True)
                 self.resumeProducing()
             done(sent, problem)
 
-        self.transport.unregisterProducer()
         sender = BodySender(self.transport, fd, first, parts, ended)
-        sender.start()
+        if not sender.send_now():
+            self.transport.unregisterProducer()
+            sender.start()
         if not sender.ended:
             self._watch_progress()
 
@@ -221,6 +264,31 @@ class Channel(HTTPChannel):
         if not self.busy:
             self._due_in(self.factory.limits.close_seconds)
             self.loseConnection()
+
+    @property
+    def _between_requests(self) -> bool:
+        """Whether what comes next is the first byte of a head."""
+        return bool(self.persistent) and not (self.busy or self._reading_head)
+
+    def _begin_head(self) -> None:
+        if not self._reading_head and self._discarded is None:
+            self._reading_head = True
+            self._due_in(self.factory.limits.head_seconds)
+
+    def _answer_plain(self, asked: RequestHead) -> None:
+        """Do what ``HTTPChannel`` does for a request it has parsed itself."""
+        request = _Plain()
+        self.requests.append(request)
+        self.persistent = asked.persistent
+        self._work()
+        self._handlingRequest = True
+        self.setRawMode()  # what comes meanwhile is kept, within Twisted's bound
+        self.factory.answer(self, asked, partial(self.requestDone, request))
+
+    def _work(self) -> None:
+        self.busy = True
+        self.deadline = _NEVER
+        self.factory.works(self)
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """Say why and close, but not so hard that the peer cannot read it (RFC 9112, 9.6)."""

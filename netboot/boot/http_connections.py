@@ -20,6 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.web.http import Request
 
 from netboot.boot.http_channel import Channel
+from netboot.boot.http_head import RequestHead
 from netboot.boot.http_limits import HttpLimits, Peers
 
 SWEEP_SECONDS = 1.0
@@ -49,7 +50,7 @@ class Connections(ServerFactory[Channel]):
     Args:
         clock: the reactor.
         limits: the bounds.
-        request_factory: makes a ``Request`` of a channel and a queue position.
+        answer: answers a request of a connection, and calls what it is given last when it has.
         now: seconds that are never put back or forward; a reactor's own are the wall clock's.
 
     Attributes:
@@ -62,13 +63,13 @@ class Connections(ServerFactory[Channel]):
         self,
         clock: Clock,
         limits: HttpLimits,
-        request_factory: Callable[[Channel, int], Request],
+        answer: Callable[[Channel, RequestHead, Callable[[], None]], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
         self.now = now
         self.limits = limits
-        self.request_factory = request_factory
+        self.answer = answer
         self.peers = Peers(limits)
         self.drops: Counter[str] = Counter()
         self._open: dict[Channel, None] = {}

@@ -15,11 +15,16 @@ left is a catalogue name and goes there as it is, second slashes, dots and all (
 ``/sb//grubx64.efi``). Nothing here ever joins a path.
 """
 
+# mypy: allow-untyped-calls
+# Twisted's parse_qs has no annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
+
+from twisted.web.http import parse_qs
 
 from netboot.boot.http_reply import BINARY, Reply, text
 from netboot.model import ImageFile, Mac, parse_mac
@@ -146,20 +151,22 @@ def route(plane: Plane, asked: Asked) -> Reply | ImageFile:
             return plane.file(asked.path.removeprefix("/"))
 
 
-def read_target(path: bytes, query: Mapping[bytes, list[bytes]]) -> tuple[str, dict[str, str]]:
+def read_target(target: bytes) -> tuple[str, dict[str, str]]:
     """Decode a request target's path, once, and its query.
 
     Raises:
         BadTarget: it is not UTF-8, or not a path (RFC 9112 section 3.2.1; a proxy's absolute
             form, 3.2.2, has its authority dropped).
     """
+    path, _, query = target.partition(b"?")
     if path[:7].lower() == b"http://":
         path = b"/" + path[7:].partition(b"/")[2]
     if not path.startswith(b"/"):
         raise BadTarget("the request's target is not a path")
     try:
-        decoded = unquote_to_bytes(path).decode()
-        return decoded, {name.decode(): values[-1].decode() for name, values in query.items()}
+        said = parse_qs(query, keep_blank_values=True) if query else {}
+        named = {name.decode(): values[-1].decode() for name, values in said.items()}
+        return unquote_to_bytes(path).decode(), named
     except UnicodeDecodeError:
         raise BadTarget("the request's target is not UTF-8") from None
 

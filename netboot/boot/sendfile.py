@@ -59,6 +59,25 @@ def acknowledged(handle: socket.socket) -> int:
     return int(struct.unpack("=Q", info[_BYTES_ACKED])[0]) if len(info) == _BYTES_ACKED.stop else 0
 
 
+def send_now(
+    transport: Any,  # noqa: ANN401 -- Twisted's transports share interfaces, not a type
+    data: bytes,
+) -> bytes:
+    """Put ``data`` straight into the socket, as much as it has room for.
+
+    Returns:
+        The rest, for the transport to write: all of it where there is no plain TCP socket, bytes
+        of before are still to go out, or the connection is lost, which the transport notices.
+    """
+    peer = _plain_socket(transport)
+    if peer is None or _holds_bytes(transport):
+        return data
+    try:
+        return data[peer.send(data) :]
+    except OSError:
+        return data
+
+
 class _Truncated(Exception):  # noqa: N818 -- never leaves this module
     """The file is shorter than its parts."""
 
@@ -94,8 +113,18 @@ class BodySender:
         self._must_wait = False
         self.ended = False
 
+    def send_now(self) -> bool:
+        """Send what the socket has room for, before any producer is registered.
+
+        Returns:
+            Whether that was all there is to do; otherwise ``start`` sends the rest.
+        """
+        if self._socket is not None and not _holds_bytes(self._transport):
+            self.resumeProducing()
+        return self.ended
+
     def start(self) -> None:
-        """Send what can be sent at once, and the rest as the connection takes it."""
+        """Send the rest as the connection takes it."""
         if any(isinstance(part, ByteRange) and part.size > CHUNK for part in self._parts):
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         self._must_wait = self._socket is not None and _holds_bytes(self._transport)
