@@ -1,4 +1,4 @@
-"""``netboot image``: what can be booted, fetching it, and whether it is still unharmed."""
+"""``netboot image``: what can be booted, fetching or adding it, and whether it is unharmed."""
 
 import signal
 import sys
@@ -15,22 +15,25 @@ from netboot.checked import Checked
 from netboot.cli.main import EXIT_FAILED, settings
 from netboot.cli.progress import megabytes, shown
 from netboot.errors import ConfigError
-from netboot.media import drift, library
+from netboot.media import drift, library, own
 from netboot.media.apt import ARCHIVE_KEYRING
-from netboot.media.definition import Definition, definitions, known_only
+from netboot.media.definition import definitions, known_only
 from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import each
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
+OWN = "your own files"
+"""The title of an image nobody else describes."""
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-class _Listed(Checked, frozen=True):
-    """One line of ``image list``; None where nothing is fetched."""
+class _Listed(Checked, frozen=True, kw_only=True):
+    """One line of ``image list``; None where nothing is fetched; ``own`` files were added."""
 
     name: str
     title: str
+    own: bool = False
     version: str | None = None
     fetched_at: datetime | None = None
     size: int | None = None
@@ -56,9 +59,9 @@ def image() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- click's flag
-    """Say which images there are and which version is fetched."""
+    """Say which images there are and which version is fetched or added."""
     images_dir = settings(ctx).images_dir
-    lines = [_listed(name, known, images_dir) for name, known in definitions().items()]
+    lines = [_listed(name, title, images_dir) for name, title in _titles(images_dir).items()]
     if as_json:
         _print_json(lines)
         return
@@ -67,7 +70,8 @@ def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- c
         if line.version is None or line.fetched_at is None or line.size is None:
             state = f"not fetched: netboot image fetch {line.name}"
         else:
-            state = f"{line.version}, {megabytes(line.size)}, fetched {_age(line.fetched_at)}"
+            done = "added" if line.own else "fetched"
+            state = f"{line.version}, {megabytes(line.size)}, {done} {_age(line.fetched_at)}"
         click.echo(f"{line.name:{width}}  {line.title}; {state}")
 
 
@@ -87,13 +91,42 @@ _keyring = click.option(
 @click.pass_context
 def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring: Path) -> None:  # noqa: FBT001 -- click's flag
     """Fetch images from the Debian mirror, each verified before it is switched in."""
-    wanted = _wanted(names, everything=everything)
+    found = settings(ctx)
+    wanted = _wanted(names, found.images_dir, everything=everything)
     with _interruptible(), shown() as progress:
-        for outcome in each(wanted, settings(ctx), progress, keyring=keyring):
+        for outcome in each(wanted, found, progress, keyring=keyring):
             done = outcome.image
             size = megabytes(sum(file.size for file in done.files.values()))
             state = f"fetched, {size}" if outcome.changed else "is already current"
             click.echo(f"{done.name}: {done.version} {state}")
+
+
+@image.command()
+@click.argument("name")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--version", help="What these files are, for people; today's date otherwise.")
+@click.pass_context
+def add(ctx: click.Context, name: str, files: tuple[str, ...], version: str | None) -> None:
+    """Copy files of your own into an image; FILE=SERVED serves one by another name.
+
+    An image you added before is replaced at once, whole; a fetched one is not touched.
+    """
+    given, images_dir = own.files_of(files), settings(ctx).images_dir
+    with _interruptible(), shown() as progress:
+        done = own.add(name, given, images_dir, progress, version)
+    size = megabytes(sum(file.size for file in done.files.values()))
+    click.echo(f"{name}: {done.version} added, {size}")
+    for served in done.files:
+        click.echo(f"{name}: served as images/{name}/{served}")
+
+
+@image.command()
+@click.argument("name")
+@click.pass_context
+def remove(ctx: click.Context, name: str) -> None:
+    """Take an image away, fetched or added: nothing of it is served any more."""
+    own.remove(name, settings(ctx).images_dir)
+    click.echo(f"{name}: removed")
 
 
 @image.command()
@@ -102,12 +135,12 @@ def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: bool) -> None:  # noqa: FBT001 -- click's flag
-    """Hash every fetched file again, and see that the mirror still fits the installers.
+    """Hash every file again, and see that the mirror still fits the installers.
 
-    Exit 1 where a file is not as it was fetched, or an installer is too old for the mirror.
+    Exit 1 where a file is not as it was fetched or added, or an installer does not fit any more.
     """
     found = settings(ctx)
-    known_only(names, definitions())
+    known_only(names, _titles(found.images_dir))
     chosen = names or library.names(found.images_dir)
     with _interruptible():
         results = [_verified(found.images_dir / name) for name in chosen]
@@ -125,25 +158,31 @@ def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: b
         ctx.exit(EXIT_FAILED)
 
 
-def _wanted(names: tuple[str, ...], *, everything: bool) -> Sequence[str]:
+def _wanted(names: tuple[str, ...], images_dir: Path, *, everything: bool) -> Sequence[str]:
     known = definitions()
     if everything:
-        return list(known)
+        return [name for name in known if not library.is_own(images_dir / name)]
     if not names:
         problem = f"name an image or say --all; known: {', '.join(known)}"
         raise ConfigError("command line", "", problem)
     return list(known_only(names, known))
 
 
-def _listed(name: str, known: Definition, images_dir: Path) -> _Listed:
-    image_dir = images_dir / name
+def _titles(images_dir: Path) -> dict[str, str]:
+    """Every image that can be fetched, then those that are only here."""
+    titles = {name: known.title for name, known in definitions().items()}
+    return titles | {name: OWN for name in library.names(images_dir) if name not in titles}
+
+
+def _listed(name: str, title: str, images_dir: Path) -> _Listed:
     try:
-        manifest = library.read_manifest(library.current(image_dir))
+        manifest = library.read_manifest(library.current(images_dir / name))
     except ConfigError:
-        return _Listed(name=name, title=known.title)
+        return _Listed(name=name, title=title)
     return _Listed(
         name=name,
-        title=known.title,
+        title=OWN if manifest.own else title,
+        own=manifest.own,
         version=manifest.version,
         fetched_at=manifest.fetched_at,
         size=sum(entry.size for entry in manifest.files.values()),

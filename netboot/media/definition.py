@@ -8,7 +8,7 @@ current.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, field
@@ -17,6 +17,8 @@ from netboot import resources
 from netboot.checked import Checked, convert, read_toml
 from netboot.config import Name
 from netboot.errors import ConfigError
+
+T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 """The one name inside an image's folder that is ours, so that no file can be served as it."""
@@ -80,8 +82,8 @@ def definitions(folder: Path | None = None) -> Mapping[str, Definition]:
     return {path.stem: _read(path) for path in paths}
 
 
-def known_only(names: Sequence[str], known: Mapping[str, Definition]) -> dict[str, Definition]:
-    """Return the named definitions.
+def known_only(names: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
+    """Return those of ``known`` that are named.
 
     Raises:
         ConfigError: a name is unknown; lists the known ones.

@@ -1,16 +1,12 @@
 """Fetches images: ask the signed index, download, unpack, switch.
 
-One fetch at a time works in an images folder; a lock the kernel drops with its holder says so.
 Every step leaves the old version current until the new one is whole and on disk, so a fetch
 may be cut off anywhere; the next one resumes the download and cleans up the rest.
 """
 
-import errno
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +19,9 @@ from netboot.errors import ConfigError, OperationError
 from netboot.media import firmware, library, mirror
 from netboot.media.apt import ARCHIVE_KEYRING, Apt, Deb, DiskFull
 from netboot.media.definition import FIRMWARE, Definition, definitions, known_only
+from netboot.media.lock import WORK, locked
 from netboot.media.progress import Progress
 from netboot.media.unpack import unpack
-
-_WORK = ".fetch"
-"""Folder in the images folder for the lock, apt's state and unfinished downloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ def fetch(
         The images in the order of ``names``, also those that were already current.
 
     Raises:
-        ConfigError: a name is unknown, or no mirror is known.
+        ConfigError: a name is unknown or a user's own image, or no mirror is known.
         OperationError: it could not be done; says what and why. Images before it are in place.
     """
     return [outcome.image for outcome in each(names, settings, progress, keyring=keyring)]
@@ -73,9 +67,10 @@ def each(
     """Do what ``fetch`` does, image by image."""
     known = known_only(names, definitions())
     found = mirror.find(settings)
-    work = settings.images_dir / _WORK
+    work = settings.images_dir / WORK
     ready: dict[Path, Apt] = {}
-    with _locked(settings.images_dir):
+    with locked(settings.images_dir):
+        _refuse_own(settings.images_dir, known)
         for name, definition in known.items():
             source = definition.source
             index = work / f"{source.suite}-{source.component}-{source.architecture}"
@@ -87,6 +82,13 @@ def each(
                     ready[index] = apt
                 outcome = job.run(ready[index])
             yield outcome
+
+
+def _refuse_own(images_dir: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if library.is_own(images_dir / name):
+            problem = f"the files of {name} are your own; to have ours: netboot image remove {name}"
+            raise ConfigError("command line", "", problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +194,9 @@ def _explained(name: str, work: Path) -> Iterator[None]:
     except OperationError as error:
         raise type(error)(f"{name}: {error}") from None
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in library.FULL:
             _give_back(work)
-        where = f": {error.filename}" if error.filename else ""
-        raise OperationError(f"{name}: {error.strerror}{where}; what was there is kept") from None
+        raise OperationError(f"{name}: {library.trouble(error)}") from None
 
 
 def _give_back(work: Path) -> None:
@@ -203,21 +204,3 @@ def _give_back(work: Path) -> None:
     for path in work.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _locked(images_dir: Path) -> Iterator[None]:
-    work = images_dir / _WORK
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        handle = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OperationError(f"cannot write to {images_dir}: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OperationError(f"another fetch is running in {images_dir}") from None
-    else:
-        yield
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Fetched images on disk, and how one version replaces another without anybody noticing.
+"""Images on disk, and how one version replaces another without anybody noticing.
 
 ::
 
@@ -15,6 +15,7 @@ whatever moment the power fails. A folder is never changed afterwards; the same 
 again gets a name with an underscore, which no Debian version contains (Debian Policy 5.6.12).
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -32,6 +33,7 @@ from msgspec import Meta
 from netboot import model
 from netboot.checked import Checked, convert
 from netboot.errors import ConfigError
+from netboot.guide import see
 from netboot.media.definition import MANIFEST, ServedName
 
 CURRENT = "current"
@@ -40,8 +42,14 @@ _STAGING = ".staging-"
 _LONGEST_MANIFEST = 1 << 20
 """Bytes; ours are below 4 KiB."""
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors that say there is no room."""
+_CHUNK = 1 << 20
+
 _log = logging.getLogger(__name__)
 
+VersionName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9.+~:-]*\Z", max_length=100)]
+"""A version's folder; no underscore, which tells the same version fetched again."""
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
@@ -57,24 +65,31 @@ class Entry(Checked, frozen=True):
     member: str
 
 
-class Manifest(Checked, frozen=True):
+class Manifest(Checked, frozen=True, kw_only=True):
     """Where one version came from and what its files are.
 
     Attributes:
-        package: its package; several are ``name=version`` each, separated by spaces.
+        package: its package; several are ``name=version`` each, separated by spaces; "" and no
+            suite, mirror or digest where the files are a user's own.
         mirror: the archive's URL without user name and password.
         deb_sha256: digest of the package; of several, of their digests one a line.
-        files: served name → digest, size and path inside the package.
+        fetched_at: or added.
+        files: served name → digest, size and path inside the package, or where it was copied from.
     """
 
     image: str
     version: str
-    package: str
-    suite: str
-    mirror: str
-    deb_sha256: Sha256
+    package: str = ""
+    suite: str = ""
+    mirror: str = ""
+    deb_sha256: Sha256 | None = None
     fetched_at: datetime
     files: dict[ServedName, Entry]
+
+    @property
+    def own(self) -> bool:
+        """Whether a user added the files: no archive has them again."""
+        return not self.package
 
 
 def installed(
@@ -109,7 +124,8 @@ def load(image_dir: Path, report: Callable[[str], None] = _log.warning) -> model
         size = path.stat().st_size if path.is_file() else None
         if size != entry.size:
             problem = "is missing" if size is None else f"has {size} bytes, not {entry.size}"
-            report(f"image {image_dir.name} is incomplete: {path} {problem}; fetch it again")
+            again = "add" if manifest.own else "fetch"
+            report(f"image {image_dir.name} is incomplete: {path} {problem}; {again} it again")
             continue
         files[name] = model.ImageFile(name, path, entry.size, entry.sha256)
     return model.Image(image_dir.name, manifest.version, files)
@@ -130,6 +146,14 @@ def stamp(images_dir: Path) -> object:
 def names(images_dir: Path) -> tuple[str, ...]:
     """Return the names of the images that have a current version, whole or not."""
     return tuple(path.name for path in _image_dirs(images_dir))
+
+
+def is_own(image_dir: Path) -> bool:
+    """Whether a user added the current version; False where there is none that can be read."""
+    try:
+        return read_manifest(current(image_dir)).own
+    except ConfigError:
+        return False
 
 
 def current(image_dir: Path) -> Path:
@@ -173,7 +197,7 @@ def _check(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{name}: cannot be read: {error.strerror}"
         else:
             if found != entry.sha256:
-                yield f"{name}: bad: sha256 is {found}, fetched as {entry.sha256}"
+                yield f"{name}: bad: sha256 is {found}, it was {entry.sha256}"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_symlink() or not path.is_dir()) and name not in {MANIFEST, *manifest.files}:
@@ -184,6 +208,37 @@ def digest(path: Path) -> str:
     """Return a file's SHA-256 as lower-case hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def store(content: IO[bytes], path: Path, member: str, tick: Callable[[int], None]) -> Entry:
+    """Write a new file of a version, readable by all.
+
+    Args:
+        content: what it holds, from here to its end.
+        path: inside a staging folder; folders between are made.
+        member: where it is from, for the manifest.
+        tick: called with the bytes written so far; what it raises ends the work.
+
+    Raises:
+        OSError: the disk is full, or ``content`` cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found, size = hashlib.sha256(), 0
+    with path.open("xb") as file:
+        while chunk := content.read(_CHUNK):
+            found.update(chunk)
+            file.write(chunk)
+            size += len(chunk)
+            tick(size)
+        os.fchmod(file.fileno(), 0o644)
+    return Entry(sha256=found.hexdigest(), size=size, member=member)
+
+
+def trouble(error: OSError) -> str:
+    """What the disk refused, for a person."""
+    where = f": {error.filename}" if error.filename else ""
+    more = f"; {see('full-disk')}" if error.errno in FULL else ""
+    return f"{error.strerror}{where}; what was there is kept{more}"
 
 
 @contextmanager
@@ -249,7 +304,7 @@ def _linked(image_dir: Path, link: str) -> Path | None:
 
 def _free_name(image_dir: Path, version: str) -> Path:
     folder, again = image_dir / version, 1
-    while folder.exists():
+    while folder.exists() or folder.name in {CURRENT, PREVIOUS}:
         again += 1
         folder = image_dir / f"{version}_{again}"
     return folder

@@ -1,7 +1,5 @@
 """Takes files out of a ``.deb`` whose hash was verified, without installing it."""
 
-import hashlib
-import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +9,10 @@ from pathlib import Path
 
 from netboot.errors import OperationError
 from netboot.media import process
-from netboot.media.library import Entry
+from netboot.media.library import Entry, store
 
 LARGEST_FILE = 2 << 30
 """Bytes one file of an image may have."""
-_CHUNK = 1 << 20
 
 
 def unpack(
@@ -96,15 +93,8 @@ def _write(
     content = archive.extractfile(member)
     if content is None:
         raise OperationError(f"{member.name} holds nothing")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with content, path.open("xb") as file:
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-            size += len(chunk)
-            tick(size)
-        os.fchmod(file.fileno(), 0o644)
-    if size != member.size:
-        raise OperationError(f"{member.name} ends after {size} of {member.size} bytes")
-    return Entry(sha256=digest.hexdigest(), size=size, member="/" + member.name.removeprefix("./"))
+    with content:
+        found = store(content, path, "/" + member.name.removeprefix("./"), tick)
+    if found.size != member.size:
+        raise OperationError(f"{member.name} ends after {found.size} of {member.size} bytes")
+    return found
