@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from netboot.model import Mac, Node, State
 from netboot.store import schema
+from netboot.store.shapes import refuse_strange_name, unknown_node
 
 IDENTITIES = ("uuid", "serial", "asset_tag")
 """Columns in which no two nodes have the same value, as attributes of ``Node`` are called."""
@@ -21,6 +22,18 @@ def read(connection: sa.Connection, name: str) -> Node | None:
     """One node, None where there is none of that name."""
     found = _read(connection, lambda column: column == name)
     return found[0] if found else None
+
+
+def known(connection: sa.Connection, name: str, source: str) -> Node:
+    """One node.
+
+    Raises:
+        Unknown: there is none of that name.
+    """
+    refuse_strange_name(name, source)
+    if (node := read(connection, name)) is None:
+        raise unknown_node(name, source)
+    return node
 
 
 def read_all(connection: sa.Connection) -> list[Node]:

@@ -7,13 +7,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
@@ -63,6 +64,37 @@ label = Table(
     Column("value", String(63), nullable=False),
     Index("label_by_key", "key", "value"),
 )
+
+bmc = Table(
+    "bmc",
+    metadata,
+    Column("node", ForeignKey("node.name", ondelete="CASCADE"), primary_key=True),
+    Column("address", String(512), nullable=False),
+    Column("user", String(255)),
+    Column("source", String(1024)),
+    Column("sealed", LargeBinary),
+    Column("tls", String(4200), nullable=False),
+)
+"""``source`` says where the password is, or ``sealed`` is it; the key is not in the database."""
+
+bmc_rung = Table(
+    "bmc_rung",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("target", String(16), primary_key=True),
+    Column("rung", String(32), nullable=False),
+    Column("seen", Float, nullable=False),
+)
+"""Per model of machine and boot target: the way that worked last."""
+
+hardware = Table(
+    "hardware",
+    metadata,
+    Column("node", ForeignKey("node.name", ondelete="CASCADE"), primary_key=True),
+    Column("facts", JSON, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+"""What each node's BMC said last that the machine is."""
 
 event = Table(
     "event",

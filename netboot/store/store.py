@@ -4,25 +4,20 @@ Every change of a node or group counts ``version`` up in the same transaction, s
 version (``version``, ``snapshot``) learns of changes other processes made too.
 """
 
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
-
-import sqlalchemy as sa
 
 from netboot.errors import ConfigError
-from netboot.events import Event
 from netboot.model import Group, Node, State
 from netboot.snapshot import Snapshot
-from netboot.store import groups, installations, nodes, schema, timeline
+from netboot.store import bmcs, groups, installations, nodes
 from netboot.store.always import (
     refuse_claimed,
     refuse_stranded,
     refuse_without_profile,
 )
-from netboot.store.database import engine_for, path_of, prepare, transaction, upgrade
+from netboot.store.bmc_shapes import BmcChange
+from netboot.store.database import transaction
 from netboot.store.group_shapes import (
     MAX_GROUPS,
     GroupChange,
@@ -30,68 +25,27 @@ from netboot.store.group_shapes import (
     new_group,
     unknown_group,
 )
+from netboot.store.hands import Hands
+from netboot.store.opened import COMMAND_LINE, bump, version
 from netboot.store.shapes import (
     Conflict,
     Imported,
     NodeChange,
-    Record,
     changed,
-    mac_of,
     refuse_strange_name,
     unknown_node,
 )
-from netboot.store.timeline import Retention
+from netboot.store.timelines import Timelines
 from netboot.store.words import MAX_NODES
 
-COMMAND_LINE = "command line"
-"""Where bad input stands when nobody says otherwise."""
 
-
-class Store:
-    """One database.
-
-    Args:
-        url: ``sqlite:///`` and a file; it is made where it is missing, upgraded where it is old.
-        retention: how many events are kept.
-
-    Raises:
-        ConfigError: the URL or the file is not one we can use.
-        OperationError: the system or the database does not let us.
-    """
-
-    def __init__(self, url: str, retention: Retention | None = None) -> None:
-        path = path_of(url)
-        prepare(path)
-        self._retention = retention or Retention()
-        self._sure = engine_for(path, "FULL")
-        self._quick = engine_for(path, "NORMAL")
-        self._writing = threading.Lock()  # threads queue here instead of polling SQLite's lock
-        try:
-            upgrade(self._sure)
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give up every connection; the last one out folds the WAL into the file."""
-        self._sure.dispose()
-        self._quick.dispose()
+class Store(Timelines, Hands):
+    """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.
 
-    def add(self, node: Node, source: str = COMMAND_LINE) -> None:
-        """Keep a new node.
+    def add(self, node: Node, source: str = COMMAND_LINE, bmc: BmcChange | None = None) -> None:
+        """Keep a new node, with its BMC where it has one.
 
         Raises:
             ConfigError: its name or an identity is taken (``Conflict``), it has no profile, or the
@@ -105,7 +59,9 @@ class Store:
             refuse_without_profile(connection, [node], source)
             _refuse_too_many(nodes.count(connection) + 1, source)
             nodes.insert(connection, [node])
-            _bump(connection)
+            if bmc is not None:
+                bmcs.change(connection, node.name, bmc, source)
+            bump(connection)
 
     def get(self, name: str, source: str = COMMAND_LINE) -> Node:
         """One node.
@@ -114,15 +70,21 @@ class Store:
             Unknown: there is none of that name.
         """
         with transaction(self._sure) as connection:
-            return _known(connection, name, source)
+            return nodes.known(connection, name, source)
 
     def list(self) -> list[Node]:
         """Every node, by name."""
         with transaction(self._sure) as connection:
             return nodes.read_all(connection)
 
-    def update(self, name: str, change: NodeChange, source: str = COMMAND_LINE) -> Node:
-        """Change one node; what others change meanwhile is kept too.
+    def update(
+        self,
+        name: str,
+        change: NodeChange,
+        source: str = COMMAND_LINE,
+        bmc: BmcChange | None = None,
+    ) -> Node:
+        """Change one node and its BMC; what others change meanwhile is kept too.
 
         Returns:
             the node as it is now.
@@ -131,13 +93,15 @@ class Store:
             ConfigError: there is no such node, or it may not become that.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
-            before = _known(connection, name, source)
+            before = nodes.known(connection, name, source)
             after = changed(before, change, source)
             if after != before:
                 refuse_claimed(connection, [after], source)
                 refuse_without_profile(connection, [after], source)
                 nodes.replace(connection, [after])
-                _bump(connection)
+                bump(connection)
+            if bmc is not None:
+                bmcs.change(connection, name, bmc, source)
             return after
 
     def remove(self, name: str, source: str = COMMAND_LINE) -> None:
@@ -150,14 +114,20 @@ class Store:
         with self._writing, transaction(self._sure, writes=True) as connection:
             if not nodes.delete(connection, name):
                 raise unknown_node(name, source)
-            _bump(connection)
+            bump(connection)
 
-    def import_nodes(self, given: Sequence[Node], source: str = COMMAND_LINE) -> Imported:
+    def import_nodes(
+        self,
+        given: Sequence[Node],
+        source: str = COMMAND_LINE,
+        hands: Mapping[int, BmcChange] | None = None,
+    ) -> Imported:
         """Add new nodes and replace those there already: all of them or none.
 
         Args:
             given: names and identities each stand once (``nodes_of`` sees to it).
             source: the file they stand in.
+            hands: BMCs by their node's place in ``given``; a node without one keeps its own.
 
         Raises:
             ConfigError: an identity belongs to a node outside the file, a node has no profile, or
@@ -174,10 +144,18 @@ class Store:
             nodes.replace(connection, other)
             nodes.insert(connection, added)
             if added or other:
-                _bump(connection)
-        touched = {node.name for node in (*added, *other)}
-        unchanged = tuple(node.name for node in given if node.name not in touched)
-        return Imported(_names(added), _names(other), unchanged)
+                bump(connection)
+            touched = {node.name for node in (*added, *other)}
+            for place, bmc in (hands or {}).items():
+                name = given[place].name
+                if bmcs.change(connection, name, bmc, source, f"[{place}].bmc"):
+                    touched.add(name)
+        new = set(_names(added))
+        return Imported(
+            _names(added),
+            tuple(node.name for node in given if node.name in touched - new),
+            tuple(node.name for node in given if node.name not in touched),
+        )
 
     def install(
         self,
@@ -203,7 +181,7 @@ class Store:
                 profile that installs nothing.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
-            known = {name: _known(connection, name, source) for name in dict.fromkeys(names)}
+            known = {name: nodes.known(connection, name, source) for name in dict.fromkeys(names)}
             snapshot = Snapshot(0, tuple(known.values()), tuple(groups.read_all(connection)))
             asked = [
                 installations.asked_for(node, installing, source, reinstall=reinstall)
@@ -215,7 +193,7 @@ class Store:
             ]
             if changed_nodes := [node for node in new if node != known[node.name]]:
                 nodes.replace(connection, changed_nodes)
-                _bump(connection)
+                bump(connection)
             return asked
 
     def states(self) -> Mapping[State, int]:
@@ -226,13 +204,13 @@ class Store:
     def version(self) -> int:
         """Counts the changes of nodes and groups, whoever made them."""
         with transaction(self._sure) as connection:
-            return _version(connection)
+            return version(connection)
 
     def snapshot(self) -> Snapshot:
         """All nodes and groups, of one moment."""
         with transaction(self._sure) as connection:
             return Snapshot(
-                _version(connection),
+                version(connection),
                 tuple(nodes.read_all(connection)),
                 tuple(groups.read_all(connection)),
             )
@@ -263,7 +241,7 @@ class Store:
             if after != before:
                 groups.write(connection, after)
                 refuse_stranded(connection, source)
-                _bump(connection)
+                bump(connection)
             return after
 
     def remove_group(self, name: str, source: str = COMMAND_LINE) -> None:
@@ -277,99 +255,12 @@ class Store:
             if not groups.delete(connection, name):
                 raise unknown_group(name, source)
             refuse_stranded(connection, source)
-            _bump(connection)
-
-    # The timeline.
-
-    def append_events(self, events: Sequence[Event]) -> None:
-        """Keep events, in this order, in one transaction.
-
-        Raises:
-            OperationError: the database could not do it; none is kept.
-        """
-        with self._writing, transaction(self._quick, writes=True) as connection:
-            self._keep(connection, events)
-
-    def append_numbered(self, instance: str, events: Sequence[tuple[int, Event]]) -> int:
-        """Keep those events of one boot program's run that are not kept yet.
-
-        Args:
-            instance: which run.
-            events: with their numbers, rising.
-
-        Returns:
-            the highest number kept of that run.
-        """
-        with self._writing, transaction(self._quick, writes=True) as connection:
-            last = timeline.last_seq(connection, instance)
-            new = [(seq, event) for seq, event in events if seq > last]
-            if new:
-                last = new[-1][0]
-                self._keep(connection, [event for _, event in new])
-                timeline.note_seq(connection, instance, last)
-            return last
-
-    def _keep(self, connection: sa.Connection, events: Sequence[Event]) -> None:
-        timeline.append(connection, events, self._retention)
-        if installations.follow(connection, events):
-            _bump(connection)
-
-    def last_seq(self, instance: str) -> int:
-        """The highest number kept of one boot program's run; 0 for none."""
-        with transaction(self._quick) as connection:
-            return timeline.last_seq(connection, instance)
-
-    def timeline(
-        self,
-        name_or_mac: str,
-        after_id: int | None = None,
-        limit: int = 1000,
-        source: str = COMMAND_LINE,
-    ) -> Sequence[Record]:
-        """What a machine asked and got, in the order it was recorded.
-
-        Args:
-            name_or_mac: a name stands for what bears it and for the node's present MACs.
-            after_id: only what came after it, oldest first; None for the newest ``limit``.
-            limit: at most so many.
-            source: where the name stands, for errors.
-
-        Raises:
-            Unknown: no node and no event has this name.
-        """
-        mac = mac_of(name_or_mac)
-        with transaction(self._quick) as connection:
-            if mac is not None:
-                return timeline.read(connection, None, [mac], after_id, limit)
-            refuse_strange_name(name_or_mac, source)
-            macs = nodes.macs_of(connection, name_or_mac)
-            if not macs and not timeline.bears_name(connection, name_or_mac):
-                raise unknown_node(name_or_mac, source)
-            return timeline.read(connection, name_or_mac, macs, after_id, limit)
-
-
-def _known(connection: sa.Connection, name: str, source: str) -> Node:
-    refuse_strange_name(name, source)
-    if (node := nodes.read(connection, name)) is None:
-        raise unknown_node(name, source)
-    return node
+            bump(connection)
 
 
 def _refuse_too_many(count: int, source: str) -> None:
     if count > MAX_NODES:
         raise ConfigError(source, "", f"there would be {count} nodes; at most {MAX_NODES} fit")
-
-
-def _bump(connection: sa.Connection) -> None:
-    counter = schema.meta
-    row = sa.update(counter).where(counter.c.name == "version")
-    connection.execute(row.values(value=counter.c.value + 1))
-
-
-def _version(connection: sa.Connection) -> int:
-    counter = schema.meta.c
-    query = sa.select(counter.value).where(counter.name == "version")
-    return int(connection.execute(query).scalar_one())
 
 
 def _names(given: Sequence[Node]) -> tuple[str, ...]:

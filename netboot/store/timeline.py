@@ -21,6 +21,8 @@ MAX_ORIGINS = 64
 """Runs of boot programs whose last number is remembered."""
 MAX_ANSWER = 10_000
 """Events one question gets."""
+LOOKED_BACK = 200
+"""Newest events of a machine that are looked through for a sign of it; a boot makes some dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,18 @@ def bears_name(connection: sa.Connection, name: str) -> bool:
     """Whether any kept event is of a node of this name."""
     query = sa.select(schema.event.c.id).where(schema.event.c.node == name).limit(1)
     return connection.execute(query).first() is not None
+
+
+def first_since(
+    connection: sa.Connection, name: str, kinds: Collection[Kind], since: float
+) -> Event | None:
+    """A node's first event of ``kinds`` at ``since`` or later, among its ``LOOKED_BACK`` newest."""
+    newest = sa.select(schema.event).where(schema.event.c.node == name)
+    newest = newest.order_by(schema.event.c.id.desc()).limit(LOOKED_BACK)
+    for row in reversed(connection.execute(newest).all()):
+        if row.time >= since and row.kind in kinds:
+            return _record(row).event
+    return None
 
 
 def _row(event: Event) -> dict[str, object]:
