@@ -1,0 +1,117 @@
+"""HPE's own resource for the iSCSI of its UEFI firmware, where others have NetworkDeviceFunctions.
+
+``Bios`` links to it; its sources are written to the settings under it and are in force from the
+next start on. An attempt number of 0 removes a source.
+"""
+
+from typing import Any
+
+from netboot.lab.bmc.firmware import Bios, Pending, PostLock
+from netboot.lab.bmc.machine import VirtualMachine
+from netboot.lab.bmc.messages import bad
+from netboot.lab.bmc.resource import Json, Resource, Tree, head, link
+
+SOURCES = 8
+"""How many targets its firmware keeps."""
+
+_TYPE, _VERSION = "HpeiSCSISoftwareInitiator", "v2_0_0"
+_SOURCE: Json = {
+    "StructuredBootString": "",
+    "UEFIDevicePath": "",
+    "iSCSIAttemptInstance": 0,
+    "iSCSIAttemptName": "",
+    "iSCSIAuthenticationMethod": "None",
+    "iSCSIChapSecret": "",
+    "iSCSIChapType": "OneWay",
+    "iSCSIChapUsername": "",
+    "iSCSIConnectRetry": 0,
+    "iSCSIConnectTimeout": 1000,
+    "iSCSIConnection": "Disabled",
+    "iSCSIInitiatorGateway": "0.0.0.0",  # noqa: S104 -- no address to listen on: "none", as iLO has it
+    "iSCSIInitiatorInfoViaDHCP": True,
+    "iSCSIInitiatorIpAddress": "0.0.0.0",  # noqa: S104 -- likewise
+    "iSCSIInitiatorNetmask": "0.0.0.0",  # noqa: S104 -- likewise
+    "iSCSIIpAddressType": "IPv4",
+    "iSCSILUN": "0",
+    "iSCSINicSource": "",
+    "iSCSITargetInfoViaDHCP": False,
+    "iSCSITargetIpAddress": "0.0.0.0",  # noqa: S104 -- likewise
+    "iSCSITargetName": "",
+    "iSCSITargetTcpPort": 3260,
+}
+
+
+class HpeIscsi:
+    """The resource and its settings.
+
+    Args:
+        tree: its resources are added here.
+        bios: links to it.
+        machine: applies what is pending by starting.
+        lock: refuses writes in POST.
+    """
+
+    def __init__(self, tree: Tree, bios: Bios, machine: VirtualMachine, lock: PostLock) -> None:
+        self._path = f"{bios.path}/oem/hpe/iscsi"
+        self._lock = lock
+        self._nics = [f"NicBoot{number}" for number in range(1, len(machine.macs) + 1)]
+        name = f"iqn.2015-02.com.hpe:uefi-{machine.name}"
+        self._pending = Pending(machine, {"iSCSIInitiatorName": name, "iSCSISources": []})
+        bios.links = {"Oem": {"Hpe": {"Links": {"iScsi": link(self._path)}}}}
+        tree[self._path] = Resource(self._read)
+        tree[f"{self._path}/settings"] = Resource(
+            self._read_settings,
+            {"iSCSISources": self._set_sources, "iSCSIInitiatorName": self._set_name},
+        )
+
+    def _read(self) -> Json:
+        resource = head(self._path, _TYPE, _VERSION, "iSCSI Software Initiator")
+        return (
+            resource
+            | _shown(self._pending.values)
+            | {
+                "iSCSINicSources": self._nics,
+                "@Redfish.Settings": {
+                    "@odata.type": "#Settings.v1_0_0.Settings",
+                    "SettingsObject": link(f"{self._path}/settings"),
+                },
+            }
+        )
+
+    def _read_settings(self) -> Json:
+        path = f"{self._path}/settings"
+        resource = head(path, _TYPE, _VERSION, "iSCSI Software Initiator, pending")
+        return resource | _shown(self._pending.next) | {"iSCSINicSources": self._nics}
+
+    def _set_name(self, value: object) -> None:
+        if not isinstance(value, str) or not value.startswith("iqn."):
+            raise bad("PropertyValueTypeError", "iSCSIInitiatorName")
+        self._lock.check()
+        self._pending.change({"iSCSIInitiatorName": value})
+
+    def _set_sources(self, wanted: Any) -> None:  # noqa: ANN401 -- any JSON
+        if not isinstance(wanted, list) or len(wanted) > SOURCES:
+            raise bad("PropertyValueTypeError", "iSCSISources")
+        sources = [self._source(each) for each in wanted]
+        self._lock.check()
+        kept = [source for source in sources if source["iSCSIAttemptInstance"]]
+        self._pending.change({"iSCSISources": kept})
+
+    def _source(self, wanted: object) -> Json:
+        if not isinstance(wanted, dict) or "iSCSIAttemptInstance" not in wanted:
+            raise bad("PropertyMissing", "iSCSIAttemptInstance")
+        for name, value in wanted.items():
+            if name not in _SOURCE:
+                raise bad("PropertyUnknown", name)
+            if type(value) is not type(_SOURCE[name]):
+                raise bad("PropertyValueTypeError", name)
+        source = _SOURCE | wanted
+        if source["iSCSIAttemptInstance"] and source["iSCSINicSource"] not in self._nics:
+            raise bad("PropertyValueNotInList", source["iSCSINicSource"], "iSCSINicSource")
+        return source
+
+
+def _shown(values: Json) -> Json:
+    """Without the secrets."""
+    sources = [source | {"iSCSIChapSecret": ""} for source in values["iSCSISources"]]
+    return values | {"iSCSISources": sources}

@@ -1,0 +1,174 @@
+"""Virtual media of a virtual BMC: slots whose images the machine itself reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from netboot.bmc.quirks import Quirk
+from netboot.lab.bmc.machine import Refused, VirtualMachine
+from netboot.lab.bmc.messages import Problem, bad
+from netboot.lab.bmc.resource import Json, Outcome, Resource, Tree, collection, head
+
+STALE_READS = 2
+"""How often a BMC that is slow to eject is read until the slot is empty; the first read fails."""
+
+_PARAMETERS = (
+    "Image",
+    "Inserted",
+    "WriteProtected",
+    "UserName",
+    "Password",
+    "TransferProtocolType",
+    "TransferMethod",
+)
+_TRANSFERS = ("HTTP", "HTTPS", "NFS", "CIFS")
+
+
+@dataclass(slots=True)
+class Slot:
+    """One slot; ``stale`` counts the reads for which it is not yet empty."""
+
+    name: str
+    types: tuple[str, ...]
+    usable: bool = True
+    image: str | None = None
+    inserted: bool = False
+    stale: int = 0
+
+
+class Media:
+    """All slots and their resources.
+
+    Args:
+        tree: its resources are added here.
+        owner: the URI of the system or manager they belong to.
+        machine: reads the images.
+        quirk: what this BMC does otherwise.
+        uploads: the images people have uploaded, name → where the machine finds it.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        owner: str,
+        machine: VirtualMachine,
+        quirk: Quirk,
+        uploads: Mapping[str, str],
+    ) -> None:
+        self.path = f"{owner}/VirtualMedia"
+        self._machine = machine
+        self._quirk = quirk
+        self._uploads = uploads
+        self._slots = [Slot("Cd", ("CD", "DVD"))]
+        if quirk.media_unusable_slots:
+            self._slots.insert(0, Slot("Applet", ("CD", "DVD"), usable=False))
+        members = [f"{self.path}/{slot.name}" for slot in self._slots]
+        tree[self.path] = Resource(
+            lambda: collection(self.path, "VirtualMediaCollection", "Virtual media", members)
+        )
+        for slot in self._slots:
+            self._add(tree, slot)
+
+    def _add(self, tree: Tree, slot: Slot) -> None:
+        path = f"{self.path}/{slot.name}"
+        patched = self._quirk.media_verbs == "patch" and slot.usable
+        writes = {"Image": partial(self._patch_image, slot), "Inserted": partial(_ignore, bool)}
+        tree[path] = Resource(partial(self._read, path, slot), writes if patched else {})
+        if slot.usable and not patched:
+            actions = f"{path}/Actions/VirtualMedia"
+            tree[f"{actions}.InsertMedia"] = Resource(post=partial(self._insert, slot))
+            tree[f"{actions}.EjectMedia"] = Resource(
+                post=partial(self._eject, slot), needs_body=self._quirk.media_eject_body
+            )
+
+    def _read(self, path: str, slot: Slot) -> Json:
+        if slot.stale:
+            slot.stale -= 1
+            if slot.stale == STALE_READS - 1:
+                raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the slot is busy")
+        medium = head(path, "VirtualMedia", "v1_6_5", f"Virtual {slot.types[0]}") | {
+            "MediaTypes": list(slot.types),
+            "Image": slot.image,
+            "ImageName": PurePosixPath(slot.image).name if slot.image else None,
+            "Inserted": slot.inserted or bool(slot.stale),
+            "ConnectedVia": "URI" if slot.inserted else "NotConnected",
+            "WriteProtected": True,
+        }
+        if slot.usable and self._quirk.media_verbs == "actions":
+            actions = f"{path}/Actions/VirtualMedia"
+            medium["Actions"] = {
+                "#VirtualMedia.InsertMedia": {"target": f"{actions}.InsertMedia"},
+                "#VirtualMedia.EjectMedia": {"target": f"{actions}.EjectMedia"},
+            }
+        return medium
+
+    def _insert(self, slot: Slot, body: Json) -> Outcome:
+        quirk = self._quirk
+        for name in body:
+            unwanted = name in ("Inserted", "WriteProtected") and not quirk.media_inserted_property
+            if unwanted or name not in _PARAMETERS:
+                raise bad("ActionParameterNotSupported", name, "InsertMedia")
+        needed = ["Image"]
+        needed += ["TransferProtocolType"] if quirk.transfer_protocol_required else []
+        needed += ["UserName", "Password"] if quirk.dummy_credentials_required else []
+        for name in needed:
+            if not body.get(name):
+                raise bad("ActionParameterMissing", "InsertMedia", name)
+        transfer = body.get("TransferProtocolType", "HTTP")
+        if transfer not in _TRANSFERS:
+            raise bad("ActionParameterValueNotInList", str(transfer), "TransferProtocolType")
+        self._put(slot, body["Image"])
+        return Outcome()
+
+    def _patch_image(self, slot: Slot, value: Any) -> None:  # noqa: ANN401 -- any JSON
+        if value:
+            self._put(slot, value)
+        else:
+            self._take(slot)
+
+    def _put(self, slot: Slot, image: object) -> None:
+        if not isinstance(image, str):
+            raise bad("PropertyValueTypeError", "Image")
+        if slot.inserted or slot.stale:
+            raise Problem(HTTPStatus.CONFLICT, "ResourceInUse", slot.name)
+        try:
+            self._machine.insert(slot.name, self._place(image))
+        except Refused as refusal:
+            raise bad("GeneralError", str(refusal)) from None
+        slot.image, slot.inserted = image, True
+
+    def _place(self, image: str) -> str:
+        """Where the machine finds an image, of how this BMC wants it named."""
+        quirk = self._quirk
+        if quirk.media_by_name:
+            if image not in self._uploads:
+                raise bad("ActionParameterValueNotInList", image, "Image")
+            return self._uploads[image]
+        if urlsplit(image).scheme.lower() not in quirk.media_schemes:
+            raise bad("ActionParameterValueNotInList", image, "Image")
+        if any(char in image for char in quirk.media_bad_characters):
+            raise bad("ActionParameterValueNotInList", image, "Image")
+        if quirk.media_directory and image.endswith(".iso"):
+            raise bad("GeneralError", "The image must be a directory.")
+        return image
+
+    def _eject(self, slot: Slot, _: Json) -> Outcome:
+        self._take(slot)
+        return Outcome()
+
+    def _take(self, slot: Slot) -> None:
+        if slot.inserted and self._quirk.stale_inserted:
+            slot.stale = STALE_READS
+        self._machine.eject(slot.name)
+        slot.inserted = False
+        if not self._quirk.stale_image:
+            slot.image = None
+
+
+def _ignore(kind: type, value: object) -> None:
+    if not isinstance(value, kind):
+        raise bad("PropertyValueTypeError", "Inserted")
