@@ -53,11 +53,18 @@ class BmcError(NetbootError):
     Attributes:
         retryable: the same request may work later.
         effect_unknown: the BMC may have acted though no reply came; read before repeating.
+        request: what was sent, in one line; "" where that says nothing.
     """
 
     def __init__(
-        self, problem: str, *, retryable: bool = False, effect_unknown: bool = False
+        self,
+        problem: str,
+        *,
+        retryable: bool = False,
+        effect_unknown: bool = False,
+        request: str = "",
     ) -> None:
         self.retryable = retryable
         self.effect_unknown = effect_unknown
+        self.request = request
         super().__init__(problem)
