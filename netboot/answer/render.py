@@ -1,18 +1,7 @@
 """The one Jinja environment: a template and values in, bounded and guarded text out.
 
-What we render is read by programs that obey it: iPXE runs a script line by line, the kernel
-splits its command line at spaces, the installer takes an answer file's lines for orders. The
-values in it were typed by people into node variables. So a value is *data* and stays data:
-
-- Every ``{{ … }}`` passes a guard chosen by the template's suffix; a value that could end its
-  line or begin a command is an error with template, line and node, never quietly mended.
-- ``.ipxe``: one word of printable ASCII without quotes, backquotes, backslash or ``$`` (iPXE
-  expands ``${…}`` after it has split a line into words), and no word that iPXE itself takes for
-  syntax (``||``, ``&&``, ``;``, ``#…``). Where several words are meant: ``{{ x | words }}``.
-- ``.yaml.j2``, ``.json.j2``, ``.ign.j2``: letters, digits and ``._/:@%+=,-``, which need no quotes
-  wherever they stand. Any other value, a list too: ``{{ x | tojson }}``, which brings its quotes.
-- Everything else, answer files first: one line without control characters that does not end in
-  a backslash. Where it stands in a shell command: ``{{ x | sh }}``.
+- Every ``{{ … }}`` passes a guard chosen by the template's suffix (``netboot.answer.guards``); what
+  it refuses is an error with template, line and node.
 - A value is never rendered as a template: ``{{ 7 * 7 }}`` in a variable stays those letters.
 - A name nobody defined is an error (``StrictUndefined``), an unset variable never an empty one.
 - Templates run sandboxed, so one taken from somewhere else cannot reach into this program. It
@@ -24,18 +13,17 @@ to have one of that name; to know costs one ``stat`` a folder.
 
 import contextlib
 import functools
-import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, TracebackType
 
 import jinja2
-from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
 
 from netboot import resources
+from netboot.answer.guards import FILTERS, SCRIPT, UnsafeError, Words, guarded, refuse
+from netboot.answer.printed import use_of
 from netboot.errors import NotBootable
 
 MAX_RENDERED = 64 * 1024
@@ -47,15 +35,6 @@ MAX_VERBATIM = 1024 * 1024
 MAX_TEXTS = 1024
 """Compiled texts of profiles that are kept."""
 
-_SCRIPT = ".ipxe"
-_QUOTED = (".yaml.j2", ".json.j2", ".ign.j2")
-_WORD = re.compile(r"[!#%&(-\[\]^_a-~]*")
-_WORDS = re.compile(r"[ !#%-\[\]^_a-~]*")
-_BARE = re.compile(r"[\w./:@%+=,-]*", re.ASCII)
-_IPXE_SYNTAX = re.compile(r"[|&;]+|#.*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NOT_PLAIN = re.compile(r"[^ !%'-:<-\[\]^_a-{}~]")
-_CRYPT = re.compile(r"!|\$(?:y|gy|7|2[aby]|6|5)\$[./0-9A-Za-z$=,]{20,200}")
 _GLOBALS_KEPT = ("range", "dict", "namespace")
 
 
@@ -86,7 +65,8 @@ class Templates:
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         self._folders = (*folders, resources.TEMPLATES)
-        self._environment = _environment(_Folders(self._folders))
+        self._loader = _Folders(self._folders)
+        self._environment = _environment(self._loader)
         self._compiled = functools.lru_cache(MAX_TEXTS)(self._compile)
 
     def render(self, name: str, values: Mapping[str, object], subject: str) -> str:
@@ -104,6 +84,7 @@ class Templates:
             NotBootable: it cannot be made; the text names template, line, subject and reason.
         """
         with self._told(f"templates/{name}", subject):
+            self._environment.note(name)
             return _bounded(self._environment.get_template(name).generate(values))
 
     def fill(self, text: str, place: str, values: Mapping[str, object], subject: str) -> str:
@@ -121,9 +102,11 @@ class Templates:
         Raises:
             NotBootable: as ``render``.
         """
+        if self._environment.noted is not None:
+            self._environment.noted.texts.add(text)
         with self._told(place, subject):
             filled = _bounded(self._compiled(text, place).generate(values))
-            return _Words(" ".join(filled.split()))
+            return Words(" ".join(filled.split()))
 
     def read(self, name: str, subject: str) -> bytes:
         """A file of the templates' folders as it is, of at most ``MAX_VERBATIM`` bytes.
@@ -140,11 +123,36 @@ class Templates:
             with found.open("rb") as file:
                 content = file.read(MAX_VERBATIM + 1)
             if len(content) > MAX_VERBATIM:
-                raise _UnsafeError(f"is longer than {MAX_VERBATIM} bytes")
+                raise UnsafeError(f"is longer than {MAX_VERBATIM} bytes")
             return content
 
+    @contextlib.contextmanager
+    def noted(self) -> Iterator["Rendered"]:
+        """Note what is rendered meanwhile."""
+        self._environment.noted = noted = Rendered()
+        try:
+            yield noted
+        finally:
+            self._environment.noted = None
+
+    def only_prints_whose(self, rendered: "Rendered") -> bool:
+        """Whether ``rendered`` differs between machines in nothing but their identity, printed.
+
+        A profile's text that says whose boot it is counts as more than printing.
+        """
+        sources = self._loader.sources
+        if not rendered.names <= sources.keys():
+            return False  # an include that may be missing is
+        uses = {name: use_of(self._environment, sources[name]) for name in rendered.names}
+        silenced = {name for use in uses.values() for name in use.silenced}
+        return (
+            all(use.only_printed for use in uses.values())
+            and all(uses[name].silent for name in silenced & uses.keys())
+            and all(use_of(self._environment, text).silent for text in rendered.texts)
+        )
+
     def _compile(self, text: str, place: str) -> jinja2.Template:
-        code: CodeType = self._environment.compile(text, name=_SCRIPT, filename=place)
+        code: CodeType = self._environment.compile(text, name=SCRIPT, filename=place)
         globals_ = self._environment.make_globals(None)
         return jinja2.Template.from_code(self._environment, code, globals_)
 
@@ -177,8 +185,32 @@ class Templates:
         return filename
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was rendered: templates with all they included, and profiles' texts."""
+
+    names: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """A sandbox that knows ``Names``: they are all names and hold nothing to escape through."""
+    """A sandbox that knows ``Names``: they are all names and hold nothing to escape through.
+
+    Attributes:
+        noted: where it is noted what is rendered, None where nobody asks.
+    """
+
+    noted: Rendered | None = None
+
+    def note(self, name: str) -> None:
+        """The template ``name`` is rendered."""
+        if self.noted is not None:
+            self.noted.names.add(name)
+
+    def join_path(self, template: str, parent: str) -> str:  # noqa: ARG002 -- Jinja's signature
+        """Asked for each template that another one includes."""
+        self.note(template)
+        return template
 
     def getattr(self, obj: object, attribute: str) -> object:
         if not isinstance(obj, Names):
@@ -187,16 +219,6 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return obj[attribute]
         except KeyError:
             return self.undefined(obj=obj, name=attribute)
-
-
-class _Words(str):
-    """Several words that have been checked and may stand in an iPXE script as they are."""
-
-    __slots__ = ()
-
-
-class _UnsafeError(ValueError):
-    """A value that must not be printed where it stands. The text never repeats the value."""
 
 
 class _Undefined(jinja2.StrictUndefined):
@@ -210,12 +232,21 @@ class _Undefined(jinja2.StrictUndefined):
 
 
 class _Folders(jinja2.FileSystemLoader):
-    """First folder that has it wins, also when one begins to have it later."""
+    """First folder that has it wins, also when one begins to have it later.
+
+    Attributes:
+        sources: of every template that was compiled, as it was then.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__(folders)
+        self.sources: dict[str, str] = {}
 
     def get_source(
         self, environment: jinja2.Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
         source, filename, unchanged = super().get_source(environment, template)
+        self.sources[template] = source
         earlier = [Path(folder, template) for folder in self.searchpath]
         earlier = earlier[: earlier.index(Path(filename))]
         return (
@@ -225,11 +256,11 @@ class _Folders(jinja2.FileSystemLoader):
         )
 
 
-def _environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
+def _environment(loader: jinja2.BaseLoader) -> _Sandbox:
     environment = _Sandbox(
         loader=loader,
         undefined=_Undefined,
-        finalize=_guarded,
+        finalize=guarded,
         autoescape=False,  # no HTML here; the guards know what is read
         trim_blocks=True,
         lstrip_blocks=True,
@@ -238,85 +269,14 @@ def _environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     )
     for name in set(environment.globals) - set(_GLOBALS_KEPT):
         del environment.globals[name]
-    environment.globals["refuse"] = _refuse
-    environment.filters.update(crypted=_crypted, oneline=_oneline, sh=_sh, words=_words)
+    environment.globals["refuse"] = refuse
+    environment.filters.update(FILTERS)
     return environment
-
-
-@jinja2.pass_context
-def _guarded(context: Context, value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
-    name = context.name or ""
-    if name.endswith(_SCRIPT):
-        return text if isinstance(text, _Words) else _word(text)
-    if name.endswith(_QUOTED):
-        return text if isinstance(text, Markup) else _bare(text)
-    return _line(text)
-
-
-def _word(text: str) -> str:
-    if _WORD.fullmatch(text) and not _IPXE_SYNTAX.fullmatch(text):
-        return text
-    if _CONTROL.search(text):
-        raise _UnsafeError("a value has a line break or control character in it")
-    if _WORDS.fullmatch(text) and " " in text:
-        raise _UnsafeError("a value has several words; write {{ … | words }} where that is meant")
-    raise _UnsafeError("a value has a character in it that means something to iPXE or the kernel")
-
-
-def _words(value: object) -> _Words:
-    text = str(value)
-    if not _WORDS.fullmatch(text) or any(map(_IPXE_SYNTAX.fullmatch, text.split())):
-        raise _UnsafeError("a value has something in it that means a command to iPXE")
-    return _Words(text)
-
-
-def _bare(text: str) -> str:
-    if not _BARE.fullmatch(text):
-        raise _UnsafeError(
-            "a value has a character in it that needs quotes; write {{ … | tojson }}"
-        )
-    return text
-
-
-def _line(text: str) -> str:
-    if _CONTROL.search(text):
-        raise _UnsafeError("a value has a line break or control character in it")
-    if text.endswith("\\"):
-        raise _UnsafeError("a value ends in a backslash, which would join the next line to it")
-    return text
-
-
-def _sh(value: object) -> str:
-    return shlex.quote(_line(str(value)))
-
-
-def _crypted(value: object) -> str:
-    """Let a crypt(5) hash pass, or ``!`` for no password; never a password in clear."""
-    text = str(value)
-    if not _CRYPT.fullmatch(text):
-        raise _UnsafeError("a password must be given as a hash, as mkpasswd -m sha-512 prints it")
-    return text
-
-
-def _refuse(why: str) -> str:
-    """For a template that has found a value it cannot use; ``why`` must not repeat a secret."""
-    raise _UnsafeError(why)
 
 
 def missing(why: str) -> jinja2.Undefined:
     """A name that has no value now; a template that uses it is told why."""
     return _Undefined(hint=why)
-
-
-def plain(text: str) -> _Words:
-    """Mend any text so that iPXE can only show it: what could be syntax becomes ``?``."""
-    return _Words(_NOT_PLAIN.sub("?", text.replace('"', "'")))
-
-
-def _oneline(text: str) -> str:
-    """Join a block's lines to one: iPXE and the kernel want a command on a single line."""
-    return " ".join(text.split()) + "\n"
 
 
 def _bounded(chunks: Iterable[str]) -> str:
@@ -326,7 +286,7 @@ def _bounded(chunks: Iterable[str]) -> str:
         kept.append(chunk)
         size += len(chunk)
         if size > MAX_RENDERED:
-            raise _UnsafeError(f"is longer than {MAX_RENDERED} characters when filled in")
+            raise UnsafeError(f"is longer than {MAX_RENDERED} characters when filled in")
     return "".join(kept)
 
 
@@ -341,7 +301,7 @@ def _reason(error: Exception) -> str:
         return f"there is no template {error.name!r}"
     if isinstance(error, jinja2.TemplateError):
         return error.message or "is wrong"
-    if isinstance(error, _UnsafeError):
+    if isinstance(error, UnsafeError):
         return str(error)
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror}"

@@ -27,9 +27,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from netboot.answer.guards import plain
 from netboot.answer.linux import linux_names
 from netboot.answer.profiles import load_profiles
-from netboot.answer.render import SHIPPED, Names, Templates, plain
+from netboot.answer.render import SHIPPED, Names, Templates
 from netboot.errors import NotBootable
 from netboot.model import Client, Image, Mac, Node, Profile, Server
 

@@ -1,12 +1,44 @@
-"""What is made for one machine: its iPXE script and the answer files behind its token."""
+"""What is made for one machine: its iPXE script and the answer files behind its token.
 
-from collections.abc import Iterable, Mapping
+Scripts of machines that differ only in name, address and token are rendered once and filled in
+for each (``netboot.answer.pattern``); the others, and all answer files, are rendered each time.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 from netboot.answer.answers import ANSWER_FILES, render_answer
+from netboot.answer.pattern import Pattern, Whose
 from netboot.answer.render import Templates
 from netboot.answer.script import autoexec_script, render_script
-from netboot.errors import NotServed
-from netboot.model import Client, Image, Node, Profile, Server
+from netboot.boot.tables import remember
+from netboot.errors import NotBootable, NotServed
+from netboot.model import Arch, Client, Firmware, Image, Mac, Node, Profile, Server
+
+MAX_PATTERNS = 256
+"""Patterns of scripts that are kept, some 2 KB each."""
+
+PATTERN_SECONDS = 0.5
+"""How long one is used: a changed template shows in scripts after that."""
+
+
+class _Kept(NamedTuple):
+    """What was found out of a pattern: what it was made from, and that there can be none."""
+
+    made: float
+    basis: tuple[object, ...]
+    pattern: Pattern | None
+
+
+class _Boot(NamedTuple):
+    """What is booted, whoever boots it; ``profiles`` is what a menu offers."""
+
+    profile: Profile
+    server: Server
+    profiles: tuple[Profile, ...] = ()
 
 
 class Personal:
@@ -14,14 +46,17 @@ class Personal:
 
     Args:
         templates: where scripts and answer files are looked up.
+        now: seconds that are never put back or forward.
 
     Attributes:
         images: what is installed, by name.
         mirror: the Debian mirror installers are sent to, None while it is not known.
     """
 
-    def __init__(self, templates: Templates) -> None:
+    def __init__(self, templates: Templates, now: Callable[[], float] = time.monotonic) -> None:
         self._templates = templates
+        self._now = now
+        self._patterns: OrderedDict[Hashable, _Kept] = OrderedDict()
         self.images: Mapping[str, Image] = {}
         self.mirror: str | None = None
 
@@ -46,19 +81,14 @@ class Personal:
         Raises:
             NotBootable: one of them cannot be made; the text says why.
         """
-        if token is not None and profile.answer is not None:
-            for name in ANSWER_FILES[profile.answer.kind]:
-                self.answer(name, client, node, profile, server, token)
-        return render_script(
-            node,
-            client,
-            profile,
-            self.images.get(profile.image or ""),
-            server,
-            None if token is None else token_url(server, token),
-            profiles=profiles,
-            templates=self._templates,
-        )
+        url = None if token is None else token_url(server, token)
+        boot = _Boot(profile, server, tuple(profiles))
+        whose = Whose(client.mac, None if node is None else node.name, url)
+        if whose.is_plain:
+            pattern = self._pattern(node, boot, has_url=url is not None)
+            if pattern is not None:
+                return pattern.fill(whose)
+        return self._rendered(node, client.mac, url, boot)
 
     def answer(
         self,
@@ -77,15 +107,55 @@ class Personal:
         """
         if profile.answer is None or name not in ANSWER_FILES[profile.answer.kind]:
             raise NotServed(f"profile {profile.name} has no {name}")
+        boot = _Boot(profile, server)
+        return self._answer(name, node, client.mac, token_url(server, token), boot)
+
+    def _pattern(self, node: Node | None, boot: _Boot, *, has_url: bool) -> Pattern | None:
+        """The pattern ``node``'s script is filled in from; None where it must be rendered."""
+        told = None if node is None else (*node.labels.items(), None, *node.vars.items())
+        key = boot.profile.name, boot.server, has_url, told
+        image = self.images.get(boot.profile.image or "")
+        basis = boot.profile, boot.profiles, image, self.mirror
+        now = self._now()
+        kept = self._patterns.get(key)
+        if kept is None or now - kept.made >= PATTERN_SECONDS or kept.basis != basis:
+            kept = _Kept(now, basis, self._made(node, boot, has_url=has_url))
+            remember(self._patterns, key, kept, at_most=MAX_PATTERNS)
+        return kept.pattern
+
+    def _made(self, node: Node | None, boot: _Boot, *, has_url: bool) -> Pattern | None:
+        try:
+            with self._templates.noted() as rendered:
+                pattern = Pattern(partial(self._rendered, boot=boot), node, has_url=has_url)
+        except NotBootable:
+            return None  # what is wrong is told with the machine's own name
+        return pattern if self._templates.only_prints_whose(rendered) else None
+
+    def _rendered(self, node: Node | None, mac: Mac, url: str | None, boot: _Boot) -> str:
+        if url is not None and boot.profile.answer is not None:
+            for name in ANSWER_FILES[boot.profile.answer.kind]:
+                self._answer(name, node, mac, url, boot)
+        return render_script(
+            node,
+            Client(mac, Firmware.IPXE, Arch.X64),
+            boot.profile,
+            self.images.get(boot.profile.image or ""),
+            boot.server,
+            url,
+            profiles=boot.profiles,
+            templates=self._templates,
+        )
+
+    def _answer(self, name: str, node: Node | None, mac: Mac, url: str, boot: _Boot) -> bytes:
         return render_answer(
             name,
             node,
-            profile,
-            server,
+            boot.profile,
+            boot.server,
             self.mirror,
-            mac=client.mac,
-            image=self.images.get(profile.image or ""),
-            token_url=token_url(server, token),
+            mac=mac,
+            image=self.images.get(boot.profile.image or ""),
+            token_url=url,
             templates=self._templates,
         )
 
