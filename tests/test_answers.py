@@ -156,7 +156,7 @@ def test_ubuntu_with_nothing_set_lets_nobody_in_and_takes_the_largest_disk() -> 
         "password": "!",
     }
     assert told["ssh"] == {"install-server": True, "allow-pw": False, "authorized-keys": []}
-    assert told["storage"] == {"layout": {"name": "lvm", "match": {"size": "largest"}}}
+    assert told["storage"]["layout"] == {"name": "lvm", "match": {"size": "largest"}}
     (home,) = told["late-commands"]
     assert home[-1] == f"{TOKEN_URL}/installed"
 

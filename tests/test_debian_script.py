@@ -48,3 +48,23 @@ def test_bootif_stands_before_what_the_installed_system_keeps(variables: dict[st
     told, _, kept = script("debian-12", **variables).partition(" --- ")
     assert " BOOTIF=01-${netX/mac:hexhyp} " in told
     assert "BOOTIF" not in kept
+
+
+@pytest.mark.parametrize(
+    ("variables", "gateway", "nameservers"),
+    [
+        ({}, "", ""),
+        ({"gateway": "192.0.2.1"}, "192.0.2.1", "192.0.2.1"),
+        ({"nameservers": "192.0.2.2 192.0.2.3"}, "", "192.0.2.2 192.0.2.3"),
+        ({"gateway": "192.0.2.1", "nameservers": "192.0.2.2"}, "192.0.2.1", "192.0.2.2"),
+    ],
+)
+def test_a_static_address_leaves_nothing_to_ask(
+    variables: dict[str, str], gateway: str, nameservers: str
+) -> None:
+    text = script("debian-12", ip="192.0.2.7/24", **variables)
+    assert f' netcfg/get_gateway={gateway} netcfg/get_nameservers="{nameservers}" ' in text
+
+
+def test_without_an_address_of_its_own_dhcp_says_it_all() -> None:
+    assert "netcfg/get_" not in script("debian-12", gateway="192.0.2.1", nameservers="192.0.2.2")

@@ -98,10 +98,9 @@ def test_a_bios_machine_goes_on_through_undionly_and_its_roms_own_driver(
 def test_an_arm64_machine_starts_its_own_installers_kernel(
     lan_with_dhcp: Lan, more_images: Path
 ) -> None:
-    profile = shipped_profile("debian-13", image="debian-13-arm64")
-    site = site_with(lan_with_dhcp, more_images, {"profiles/arm64.toml": profile})
+    site = Site(lan_with_dhcp, more_images, "http://mirror.example/debian")
     console = ("--set", "console=ttyAMA0,115200n8")
-    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "arm64", *console)
+    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "debian-13-arm64", *console)
     site.serve()
     machine = Machine(lan_with_dhcp, "n1", [MAC], "uefi-arm64")
     machine.power_on()

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from netboot.answer.answers import render_answer
+from netboot.answer.profiles import load_profiles
 from netboot.answer.render import Templates
 from netboot.answer.script import render_script
 from netboot.errors import NotBootable
@@ -21,6 +24,7 @@ from netboot.model import (
     Profile,
     Server,
 )
+from tests.installer_shell import HostShell
 
 MAC = Mac("52:54:00:00:00:01")
 CLIENT = Client(MAC, Firmware.IPXE, Arch.X64)
@@ -179,3 +183,87 @@ def test_a_users_own_script_may_ask_as_well(tmp_path: Path) -> None:
     profile = Profile("own", "own.ipxe", installs=True)
     text = render_script(node, CLIENT, profile, None, SERVER, None, templates=templates)
     assert "choose --default install --timeout 5000 " in text
+
+
+# --- the firmware's boot order, at the end of an installation
+
+SHIPPED = load_profiles()
+VARIABLES = "BootCurrent: 0003\nTimeout: 3 seconds\nBootOrder: 0005,0000,0003\nBoot0005* Fedora\n"
+
+
+def answers(profile: str, name: str, **variables: str) -> str:
+    node = Node("n1", (MAC,), profile, {}, variables)
+    told = render_answer(name, node, SHIPPED[profile], SERVER, None, mac=MAC, token_url=TOKEN_URL)
+    return told.decode()
+
+
+def kickstart(**variables: str) -> str:
+    return answers("fedora", "ks.cfg", tree="http://192.0.2.9/tree", **variables)
+
+
+@pytest.fixture
+def fedora(tmp_path: Path) -> HostShell:
+    """A machine that was started by UEFI, from the network, and has just been installed."""
+    shell = HostShell(tmp_path)
+    shell.at("/sys/firmware/efi/efivars").mkdir(parents=True)
+    shell.file("/log/variables", VARIABLES)
+    shell.stub("efibootmgr", "[ $# = 0 ] && exec cat /log/variables; echo $* > /log/efibootmgr")
+    shell.stub("mountpoint", "[ -e /sys/firmware/efi/efivars/mounted ]")
+    for name in ("mount", "umount", "curl"):
+        shell.stub(name, f'echo "{name} $*" >> /log/{name}')
+    return shell
+
+
+def finish(shell: HostShell, **variables: str) -> tuple[int, list[str]]:
+    """Run what Fedora's installer runs last; how that ends, and what the server is told."""
+    _, _, last = kickstart(**variables).partition("\n%post\n")
+    ended = shell.run(last.partition("\n%end\n")[0])
+    return ended.returncode, re.findall(
+        rf" {TOKEN_URL}/(.*)$", shell.read("/log/curl"), re.MULTILINE
+    )
+
+
+def test_fedora_puts_the_network_back_before_its_own_entry(fedora: HostShell) -> None:
+    told = ["progress?stage=late&detail=boot_order&status=0", "installed"]
+    assert finish(fedora) == (0, told)
+    assert fedora.read("/log/efibootmgr") == "-q -o 0003,0005,0000\n"
+    assert fedora.read("/log/mount").startswith("mount -t efivarfs efivarfs ")
+    assert fedora.read("/log/umount") != ""
+
+
+def test_fedora_leaves_mounted_what_its_installer_has_mounted(fedora: HostShell) -> None:
+    fedora.file("/sys/firmware/efi/efivars/mounted", "")
+    finish(fedora)
+    assert fedora.read("/log/efibootmgr") != ""
+    assert fedora.read("/log/mount") == fedora.read("/log/umount") == ""
+
+
+def test_fedora_on_a_bios_has_no_boot_order(fedora: HostShell) -> None:
+    fedora.at("/sys/firmware/efi/efivars").rmdir()
+    assert finish(fedora)[0] == 0
+    assert fedora.read("/log/efibootmgr") == ""
+
+
+@pytest.mark.parametrize("said", ["exit 1", "[ $# != 0 ] || echo BootOrder: 0001"])
+def test_fedora_calls_home_where_the_order_cannot_be_put_back(fedora: HostShell, said: str) -> None:
+    fedora.stub("efibootmgr", said)
+    told = ["progress?stage=late&detail=boot_order&status=1", "installed"]
+    assert finish(fedora) == (0, told)
+
+
+def test_ubuntus_installer_is_told_to_put_the_network_back() -> None:
+    told = yaml.safe_load(answers("ubuntu-24.04", "user-data"))["autoinstall"]
+    assert told["storage"]["grub"] == {"reorder_uefi": True}
+
+
+def test_the_new_systems_go_first_where_that_is_wanted(fedora: HostShell) -> None:
+    assert finish(fedora, boot_order="disk") == (0, ["installed"])
+    assert fedora.read("/log/efibootmgr") == ""
+    told = yaml.safe_load(answers("ubuntu-24.04", "user-data", boot_order="disk"))
+    assert told["autoinstall"]["storage"]["grub"] == {"reorder_uefi": False}
+
+
+@pytest.mark.parametrize(("profile", "name"), [("fedora", "ks.cfg"), ("ubuntu-24.04", "user-data")])
+def test_a_boot_order_that_is_none_is_refused(profile: str, name: str) -> None:
+    with pytest.raises(NotBootable, match=r"boot_order must be network or disk$"):
+        answers(profile, name, tree="http://192.0.2.9/tree", boot_order="cd")

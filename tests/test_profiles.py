@@ -11,10 +11,10 @@ from netboot.model import Answer, AnswerKind, Profile
 
 SHIPPED = load_profiles()
 NAMES = [
-    *("chain", "debian-12", "debian-13", "fedora", "linux", "local"),
-    *("memtest", "menu", "rescue", "ubuntu-24.04"),
+    *("chain", "debian-12", "debian-13", "debian-13-arm64", "fedora", "linux"),
+    *("local", "memtest", "menu", "rescue", "ubuntu-24.04"),
 ]
-INSTALL = ["debian-12", "debian-13", "fedora", "ubuntu-24.04"]
+INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "fedora", "ubuntu-24.04"]
 OWN = 'script = "ipxe/own.ipxe"\n'
 
 

@@ -50,7 +50,6 @@ def options(firmware: str, **changed: Any) -> Options:
         ("edk2", 0x07, Stage.PRESEED),
         ("http", 0x10, Stage.PRESEED),
         ("ipxe", 0x07, Stage.PRESEED),
-        ("rpi", 0x00, Stage.KERNEL),
     ],
 )
 def test_a_firmware_alone_is_enough(firmware: str, arch: int, until: Stage) -> None:
@@ -61,8 +60,22 @@ def test_a_firmware_alone_is_enough(firmware: str, arch: int, until: Stage) -> N
     assert (plan.interface, plan.hardware, plan.loss) == ("eth0", None, 0.0)
 
 
-def test_a_raspberry_pi_has_an_address_of_its_maker() -> None:
-    assert make_plan(options("rpi"), INTERFACES).machines[0].mac.startswith("dc:a6:32:")
+def test_a_raspberry_pi_has_an_address_of_its_maker_and_one_to_be_known_by() -> None:
+    plan = make_plan(options("rpi", addresses="10.0.0.60"), INTERFACES)
+    [machine] = plan.machines
+    assert machine.mac.startswith("dc:a6:32:")
+    assert (machine.arch, machine.address, machine.has_address) == (0x00, "10.0.0.60", True)
+    assert plan.until is Stage.KERNEL
+
+
+@pytest.mark.parametrize("until", [None, "loader", "kernel"])
+def test_a_raspberry_pi_that_could_not_be_known_is_refused(until: str | None) -> None:
+    with pytest.raises(ConfigError, match=r"^command line: --addresses: must be given for rpi: "):
+        make_plan(options("rpi", until=until), INTERFACES)
+
+
+def test_a_raspberry_pi_that_asks_for_no_file_needs_no_address_of_its_own() -> None:
+    assert make_plan(options("rpi", until="offer"), INTERFACES).until is Stage.OFFER
 
 
 def test_machines_differ_in_all_that_tells_them_apart() -> None:
@@ -83,7 +96,7 @@ def test_a_switch_that_guards_addresses_can_be_satisfied() -> None:
     assert plan.machines[0].broadcast
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no interface": ({"interface": None}, "--interface", "eth0 (10.0.0.50/24)"),
     "unknown interface": ({"interface": "eth9"}, "--interface", "eth0"),
     "interface without address": ({"interface": "eth1"}, "--interface", "IPv4 address"),

@@ -64,7 +64,8 @@ class Options(TypedDict):
 @click.option(
     "--addresses",
     metavar="A-B",
-    help="Addresses this interface has, one for each machine: with them it can do without a lease.",
+    help="Addresses this interface has, one for each machine: with them it can do without a lease,"
+    " and a Raspberry Pi is known by its own.",
 )
 @click.option("--giaddr", metavar="ADDRESS", help="Be behind a relay that has this address.")
 @click.option(
@@ -128,6 +129,11 @@ def make_plan(options: Options, interfaces: Sequence[Interface]) -> Plan:
     if until not in STAGES[kind]:
         allowed = ", ".join(STAGES[kind])
         raise _wrong("--until", until, f"{kind} goes through {allowed}")
+    if kind is Kind.RPI and until is not Stage.OFFER and options["addresses"] is None:
+        problem = (
+            "must be given for rpi: TFTP knows a Raspberry Pi by its address; or add --until offer"
+        )
+        raise ConfigError(_HERE, "--addresses", problem)
     own = bytes.fromhex(interface.mac.replace(":", "")) if options["own_ethernet"] else None
     return Plan(
         machines=_machines(options, kind, interface),
