@@ -1,12 +1,16 @@
 """The iPXE script: 64 machines at once out of 10,000; nginx serving the same bytes as the limit."""
 
+import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from benchmarks import load, ours, peers
 from benchmarks.work import Figure, Server, Sides, Size, Work
+from netboot.errors import OperationError
 from netboot.lab.site import HTTP_PORT
 
 REQUESTS = 30_000
@@ -17,10 +21,23 @@ FIRST_SOURCE = "127.0.1.1"
 
 @contextmanager
 def _sides(size: Size) -> Iterator[Sides]:
-    with ours.serving(size.of(ours.NODES)) as netboot:
+    nodes = size.of(ours.NODES)
+    with ours.prepared(nodes) as site:
+        _hear(site, nodes)
+        netboot = replace(site, pid=ours.start(site, nodes).process.pid)
         length = len(_script(netboot))
         with peers.serving("nginx", peers.nginx, {"script": length}) as nginx:
             yield Sides(netboot, nginx)
+
+
+def _hear(server: Server, nodes: int) -> None:
+    """Let it have heard every machine's DISCOVER: without one there is no token, and no script."""
+    if server.site is None:
+        raise ValueError(f"{server.name} is not ours")
+    heard = server.site.data / "run" / "heard.json"
+    heard.parent.mkdir(mode=0o710, exist_ok=True)
+    now = time.time()
+    heard.write_text(json.dumps({ours.mac(number): now for number in range(nodes)}), "utf-8")
 
 
 def _measure(server: Server, size: Size) -> Figure:
@@ -35,7 +52,10 @@ def _script(netboot: Server) -> bytes:
     url = f"http://{netboot.address}:{HTTP_PORT}/ipxe/{ours.mac(0)}"
     fetch = partial(urllib.request.urlopen, url, timeout=10)
     with netboot.host.inside(fetch) as reply:
-        return bytes(reply.read())
+        script = bytes(reply.read())
+    if b"/node/" not in script:
+        raise OperationError("netboot gives its machines no installer")
+    return script
 
 
 WORKS = (

@@ -115,6 +115,11 @@ class Index:
         """The node one of whose addresses is ``mac``."""
         return self._by_mac.get(mac)
 
+    def node(self, client: Client) -> Node | None:
+        """The node that ``client`` is, None where it is nobody's; ``match`` says why as well."""
+        _identity, node = next(self._found(client), (None, None))
+        return node
+
     def match(self, client: Client) -> Match | None:
         """The node that ``client`` is, None where it is nobody's."""
         found = self._found(client)

@@ -48,6 +48,11 @@ class Snapshot:
         node = self._index.node_of(mac)
         return None if node is None else self._resolved(node)[0]
 
+    def node(self, client: Client) -> Node | None:
+        """The node in effect that ``client`` is, None where it is nobody's."""
+        node = self._index.node(client)
+        return None if node is None else self._resolved(node)[0]
+
     def match(self, client: Client) -> Match | None:
         """The node in effect that ``client`` is, None where it is nobody's.
 

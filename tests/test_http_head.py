@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress
@@ -51,9 +51,8 @@ NOT_PLAIN = {
 def test_what_a_plain_head_says() -> None:
     head = read_plain(PLAIN.replace(b": a", b":\ta b "), LIMITS)
     assert head == RequestHead(
-        b"GET", b"/ipxe/52:54:00:00:00:01?uuid=1", b"HTTP/1.1", {b"host": b"a b"}, persistent=True
+        b"GET", b"/ipxe/52:54:00:00:00:01?uuid=1", b"HTTP/1.1", {"host": "a b"}, persistent=True
     )
-    assert (head.field("HOST"), head.field("Range")) == ("a b", None)
 
 
 @pytest.mark.parametrize("data", NOT_PLAIN.values(), ids=NOT_PLAIN)
@@ -173,11 +172,13 @@ PIECES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(HEADS)
 def test_a_head_is_answered_the_same_by_either(plane: FakePlane, head: bytes) -> None:
     assert_same(plane, [head])
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=5))
 @example([PLAIN + b"GET", PLAIN])
 @example([b"GET /f HTTP/1.1\r\nX: ", PLAIN, b"\r\n"])

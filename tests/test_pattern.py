@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netboot.answer.pattern import MAX_WORD
@@ -94,6 +94,7 @@ TOKENS = st.none() | st.from_regex(r"nbt_[A-Za-z0-9_-]{48}", fullmatch=True)
 DESKS = {name: Desk(SHIPPED, profile) for name, profile in SHIPPED_PROFILES.items()}
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(DESKS)), st.lists(st.tuples(NODES, TOKENS), min_size=1, max_size=3))
 def test_it_is_what_is_rendered_whatever_the_machine(
     name: str, machines: list[tuple[Node | None, str | None]]
@@ -190,6 +191,7 @@ def test_a_template_that_looks_at_it_is_rendered_for_each(tmp_path: Path, text: 
             desk.rendered -= 1
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from([*PRINTS.values(), *LOOKS.values()][:-2]), max_size=3),
     st.sampled_from(

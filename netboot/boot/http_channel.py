@@ -52,7 +52,11 @@ class _Parsed(Request):
     def process(self) -> None:
         """Answer it."""
         lists = self.requestHeaders.getAllRawHeaders()
-        fields = {name.lower(): values[0] for name, values in lists if len(values) == 1}
+        fields = {
+            name.lower().decode("latin-1"): values[0].decode("latin-1")
+            for name, values in lists
+            if len(values) == 1
+        }
         channel = self.channel
         asked = RequestHead(self.method, self.uri, self.clientproto, fields, channel.persistent)
         channel.factory.answer(channel, asked, self._over)
@@ -181,7 +185,8 @@ class Channel(HTTPChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Whether the connection is kept (RFC 9112 section 9.3); HTTP/1.0 may ask for it too."""
-        return persists(version, b",".join(request.requestHeaders.getRawHeaders(b"Connection", [])))
+        sent = request.requestHeaders.getRawHeaders(b"Connection", [])
+        return persists(version, b",".join(sent).decode("latin-1"))
 
     def allContentReceived(self) -> None:
         """Twisted's parser has read a whole request."""

@@ -112,7 +112,7 @@ class Exchange:
             return "", text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
 
     def _answer_file(self, name: str, wanted: ImageFile) -> None:
-        reply = file_reply(wanted, self._asked.field, is_get=self._asked.method == b"GET")
+        reply = file_reply(wanted, self._asked.fields, is_get=self._asked.method == b"GET")
         sent = partial(self._sent, name, wanted.size, reply.status)
         if isinstance(reply, FileReply) and reply.fd is not None:
             self._send_file(reply, sent)
@@ -144,7 +144,7 @@ class Exchange:
         return head(reply, version, connection)
 
     def _sent(self, name: str, size: int, status: int, sent: int, problem: str | None) -> None:
-        agent = (self._asked.field("User-Agent") or "")[:MAX_AGENT]
+        agent = (self._asked.fields.get("user-agent", ""))[:MAX_AGENT]
         if not (agent.isascii() and agent.isprintable()):
             agent = "".join(c if c.isascii() and c.isprintable() else "?" for c in agent)
         self._plane.sent(

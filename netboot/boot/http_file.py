@@ -8,7 +8,7 @@ disk now may otherwise be half of a new version, and a machine would boot it.
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from netboot.boot.http_reply import BINARY, Fields, FileReply, Reply, http_date, text
@@ -25,14 +25,12 @@ from netboot.model import ImageFile
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block us
 
 
-def file_reply(
-    wanted: ImageFile, field: Callable[[str], str | None], *, is_get: bool
-) -> Reply | FileReply:
+def file_reply(wanted: ImageFile, fields: Mapping[str, str], *, is_get: bool) -> Reply | FileReply:
     """Answer a GET or HEAD for ``wanted``.
 
     Args:
         wanted: what the catalogue says.
-        field: a request field's value by its name, None where it was not sent once.
+        fields: the request's, by name in lower case; those that were sent once.
         is_get: ranges count for GET alone (RFC 9110 section 14.2).
 
     Returns:
@@ -48,7 +46,7 @@ def file_reply(
         return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file cannot be opened")
     keep = False
     try:
-        reply = _open_file_reply(fd, wanted, field, is_get=is_get)
+        reply = _open_file_reply(fd, wanted, fields, is_get=is_get)
         keep = isinstance(reply, FileReply) and reply.fd == fd
     finally:
         if not keep:
@@ -57,7 +55,7 @@ def file_reply(
 
 
 def _open_file_reply(
-    fd: int, wanted: ImageFile, field: Callable[[str], str | None], *, is_get: bool
+    fd: int, wanted: ImageFile, asked: Mapping[str, str], *, is_get: bool
 ) -> Reply | FileReply:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_size != wanted.size:
@@ -65,13 +63,13 @@ def _open_file_reply(
     size, etag = wanted.size, f'"{wanted.sha256}"'
     modified = http_date(int(found.st_mtime))
     fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag), ("Last-Modified", modified))
-    if not_modified(field("If-None-Match"), field("If-Modified-Since"), etag, modified):
+    if not_modified(asked.get("if-none-match"), asked.get("if-modified-since"), etag, modified):
         return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
     if not is_get:
         return FileReply(HTTPStatus.OK, None, (), size, BINARY, fields)
     ranges = None
-    if range_counts(field("If-Range"), etag, modified):
-        ranges = parse_range(field("Range"), size)
+    if range_counts(asked.get("if-range"), etag, modified):
+        ranges = parse_range(asked.get("range"), size)
     if ranges is None:
         parts = (ByteRange(0, size),) if size else ()
         return FileReply(HTTPStatus.OK, fd, parts, size, BINARY, fields)

@@ -17,9 +17,9 @@ _PLAIN = re.compile(
     rb"((?:[A-Za-z0-9-]+:[\t -~]*\r\n)*)"  # field-lines
     rb"\r\n"
 )
-_NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_NOT_PLAIN = frozenset({"content-length", "transfer-encoding", "expect"})
 """Fields that mean a body, or that one is to come."""
-_OWS = b" \t"
+_OWS = " \t"
 
 
 class RequestHead(NamedTuple):
@@ -28,20 +28,16 @@ class RequestHead(NamedTuple):
     Attributes:
         target: as it was sent, percent-encoded, with its query.
         version: ``HTTP/1.0`` or ``HTTP/1.1``.
-        fields: value by name in lower case, of those fields that were sent exactly once.
+        fields: value by name in lower case, of those fields that were sent exactly once; bytes
+            beyond ASCII are the characters of Latin-1.
         persistent: the connection is to be kept (section 9.3); HTTP/1.0 may ask for it too.
     """
 
     method: bytes
     target: bytes
     version: bytes
-    fields: Mapping[bytes, bytes]
+    fields: Mapping[str, str]
     persistent: bool
-
-    def field(self, name: str) -> str | None:
-        """A field's value; None where it was not sent exactly once."""
-        value = self.fields.get(name.lower().encode("ascii"))
-        return None if value is None else value.decode("latin-1")
 
 
 def read_plain(data: bytes, limits: HttpLimits) -> RequestHead | None:
@@ -52,22 +48,22 @@ def read_plain(data: bytes, limits: HttpLimits) -> RequestHead | None:
     if plain is None:
         return None
     method, target, version, lines = plain.groups()
-    pairs = [line.split(b":", 1) for line in lines.split(b"\r\n")[:-1]]
+    pairs = [line.split(":", 1) for line in lines.decode("ascii").split("\r\n")[:-1]]
     fields = {name.lower(): value.strip(_OWS) for name, value in pairs}
     if len(fields) != len(pairs) or len(pairs) > limits.head_fields:
         return None
     if not _NOT_PLAIN.isdisjoint(fields):
         return None
-    persistent = persists(version, fields.get(b"connection", b""))
+    persistent = persists(version, fields.get("connection", ""))
     return RequestHead(method, target, version, fields, persistent)
 
 
-def persists(version: bytes, connection: bytes) -> bool:
+def persists(version: bytes, connection: str) -> bool:
     """Whether the connection is kept after a request (section 9.3).
 
     Args:
         version: of the request.
         connection: the value of its Connection fields, joined by commas.
     """
-    tokens = {token.strip(_OWS) for token in connection.lower().split(b",")}
-    return b"close" not in tokens and (version == b"HTTP/1.1" or b"keep-alive" in tokens)
+    tokens = {token.strip(_OWS) for token in connection.lower().split(",")} if connection else ()
+    return "close" not in tokens and (version == b"HTTP/1.1" or "keep-alive" in tokens)

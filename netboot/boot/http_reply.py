@@ -6,21 +6,22 @@ one line: shim 16.1 hangs for ever on a 404 without one.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 
 from netboot.boot.sendfile import Part
 
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
 Fields = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole reply in memory.
 
     Attributes:
@@ -38,8 +39,7 @@ class Reply:
         return len(self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class FileReply:
+class FileReply(NamedTuple):
     """A reply whose body is parts of an open file.
 
     Attributes:
@@ -70,7 +70,7 @@ def head(reply: Reply | FileReply, version: str, connection: str | None) -> byte
         connection: the Connection field, None where the version's own default holds.
     """
     lines = [
-        f"{version} {reply.status} {HTTPStatus(reply.status).phrase}",
+        f"{version} {_STATUS[reply.status]}",
         f"Date: {http_date(int(time.time()))}",
         "Server: netboot",
     ]

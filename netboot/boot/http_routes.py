@@ -19,7 +19,6 @@ left is a catalogue name and goes there as it is, second slashes, dots and all (
 # Twisted's parse_qs has no annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -32,8 +31,7 @@ from netboot.model import ImageFile, Mac, parse_mac
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
-@dataclass(frozen=True, slots=True)
-class SentFile:
+class SentFile(NamedTuple):
     """One reply to a request for a catalogued file.
 
     Attributes:

@@ -131,8 +131,7 @@ class Machines:
 
     def node(self, client: Client) -> Node | None:
         """The node in effect that ``client`` is."""
-        match = self.snapshot.match(client)
-        return None if match is None else match.node
+        return self.snapshot.node(client)
 
     def name_of(self, mac: Mac) -> str | None:
         """The name of the node that ``mac`` is, by that address or by all it ever told us."""

@@ -131,7 +131,7 @@ class BootPlane:
             NotServed: the machine is one we ignore.
         """
         machines = self._machines
-        client = machines.as_ipxe(mac, query)
+        client = machines.as_ipxe(mac, query or None)
         decision = machines.decide(client)
         if decision.verdict is Verdict.IGNORE or decision.profile is None:
             machines.record(Kind.IGNORED, mac, decision.reasons[-1])
