@@ -1,53 +1,76 @@
 """Real firmware network-boots beside a DHCP server nobody touched, into its own installer."""
 
+from pathlib import Path
+
 import pytest
 
 from netboot.events import Kind
-from netboot.lab.machine import Machine
+from netboot.lab.machine import FirmwareKind, Machine
 from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site, kinds
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror, pytest.mark.timeout(600)]
 
-FIRST, SECOND, THIRD = "52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:03"
+FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
 SERIAL = ("--set", "console=ttyS0,115200n8")
-INSTALLED = [
-    Kind.DISCOVER,
-    Kind.OFFER,
-    Kind.REQUEST_4011,
-    Kind.ACK_4011,
-    Kind.PROBE,
-    Kind.LOADER,
-    Kind.FILE,
-    Kind.SCRIPT,
-    Kind.KERNEL,
-    Kind.INITRD,
-    Kind.PRESEED,
-]
+MACHINES = (
+    ("n1", FIRST, "debian-12", "bookworm", {"ip": "10.77.0.51/24", "gateway": "10.77.0.1"}),
+    ("n2", SECOND, "debian-13", "trixie", {"ip": "10.77.0.52", "netmask": "255.255.255.0"}),
+)
+FIRMWARE: dict[FirmwareKind, list[Kind]] = {
+    "uefi": [
+        *(Kind.DISCOVER, Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011),
+        *(Kind.PROBE, Kind.LOADER, Kind.FILE),
+    ],
+    "bios": [Kind.DISCOVER, Kind.OFFER],
+}
+INSTALLER = [Kind.SCRIPT, Kind.KERNEL, Kind.INITRD, Kind.PRESEED, Kind.PROGRESS]
+TELLS_ITS_NAME = """{% include "preseed/tell.sh.j2" %}
+tell "progress?stage=early&detail=$(hostname)";
+"""
+"""In the place of what the preseed runs first: the installer's own word for its host name."""
 
 
+@pytest.fixture
+def talkative(lan_with_dhcp: Lan, images: Path, mirror: Mirror) -> Site:
+    """A site whose installers tell their host name."""
+    early = lan_with_dhcp.directory / "templates/preseed/early.sh.j2"
+    early.parent.mkdir(parents=True)
+    early.write_text(TELLS_ITS_NAME)
+    settings = {"server": {"templates": [str(early.parent.parent)]}}
+    return Site(lan_with_dhcp, images, mirror.url, settings=settings)
+
+
+@pytest.mark.parametrize("firmware", FIRMWARE)
 def test_two_machines_at_once_each_boot_into_their_own_installer(
-    lan: Lan, site: Site, mirror: Mirror
+    lan: Lan, talkative: Site, mirror: Mirror, firmware: FirmwareKind
 ) -> None:
-    site.netboot("node", "add", "n1", "--mac", FIRST, "--profile", "debian-12", *SERIAL)
-    site.netboot("node", "add", "n2", "--mac", SECOND, "--profile", "debian-13", *SERIAL)
+    site = talkative
+    machines = {}
+    for name, mac, profile, _, network in MACHINES:
+        options = [word for key in network for word in ("--set", f"{key}={network[key]}")]
+        site.netboot("node", "add", name, "--mac", mac, "--profile", profile, *options, *SERIAL)
+        machines[name] = Machine(lan, name, [mac], firmware)
     site.serve()
-    machines = {"n1": Machine(lan, "n1", [FIRST]), "n2": Machine(lan, "n2", [SECOND])}
     for machine in machines.values():
         machine.power_on()
-    for name, version in (("n1", "12"), ("n2", "13")):
-        site.wait_for_event(name, Kind.PRESEED, 300)
+    for name, _, profile, suite, network in MACHINES:
+        machine = machines[name]
+        assert site.wait_for_event(name, Kind.PROGRESS, 400).detail == f"early, {name}"
         events = site.timeline(name)
-        assert kinds(events) == INSTALLED
-        files = [record.event.data.get("file") for record in events]
-        files = [name for name in files if str(name).startswith("images/")]
-        assert files == [f"images/debian-{version}/linux", f"images/debian-{version}/initrd.gz"]
-        line = machines[name].wait_for_serial(r"Command line: (.*)", 5)[1]
+        assert kinds(events) == FIRMWARE[firmware] + INSTALLER
+        asked_from = {r.event.data["address"] for r in events if r.event.kind is Kind.PRESEED}
+        assert asked_from == {network["ip"].partition("/")[0]}
+        files = [str(record.event.data.get("file")) for record in events]
+        files = [file for file in files if file.startswith("images/")]
+        assert files == [f"images/{profile}/linux", f"images/{profile}/initrd.gz"]
+        line = machine.wait_for_serial(r"Command line: (.*)", 5)[1]
         assert f"netcfg/hostname={name} " in line
         assert "url=http://10.77.0.2:8080/node/" in line
-    mirror.wait_for("dists/bookworm/Release", 120)
-    mirror.wait_for("dists/trixie/Release", 120)
+        mirror.wait_for(f"/dists/{suite}/Release.gpg$", 120)  # every installer asks every Release
+        mirror.wait_for(f"/dists/{suite}/main/debian-installer/binary-amd64/Packages", 60)
+        machine.wait_for_serial("Retrieving apt-mirror-setup", 60)  # the first that is in Packages
 
 
 def test_a_machine_is_known_by_its_second_nic(lan: Lan, site: Site) -> None:
