@@ -59,6 +59,7 @@ class LinkServer:
         self._arrived = arrived
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._failing = False
 
     async def start(self, listener: socket.socket) -> None:
         """Accept boot programs on a listening UNIX socket."""
@@ -138,13 +139,22 @@ class LinkServer:
             except OperationError as error:
                 await self._failed(error)
             else:
-                self._arrived.fire()
+                self._kept()
                 if any(event.kind in (Kind.SCRIPT, Kind.INSTALLED) for _, event in events):
                     self._news.changed()  # perhaps: it takes nodes on
                 return last
 
+    def _kept(self) -> None:
+        if self._failing:
+            log.warning("events are kept again; none is lost that boot programs had room for")
+        self._failing = False
+        self._arrived.fire()
+
     async def _failed(self, error: OperationError) -> None:
-        log.error("events cannot be kept; trying again in %g s: %s", RETRY, error)
+        """Say so once, however long it lasts."""
+        if not self._failing:
+            log.error("events cannot be kept; tried again every %g s: %s", RETRY, error)
+        self._failing = True
         await asyncio.sleep(RETRY)
 
 
