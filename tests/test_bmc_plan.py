@@ -1,0 +1,362 @@
+"""The planner alone: what it answers in each situation, and that it always comes to an end."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from netboot.bmc.goal import (
+    Action,
+    Climb,
+    Done,
+    Failed,
+    Goal,
+    Listen,
+    Power,
+    SetBoot,
+    Sign,
+    Wait,
+)
+from netboot.bmc.history import Came, Did, Event
+from netboot.bmc.model import (
+    BootMode,
+    BootOverride,
+    BootTarget,
+    Medium,
+    Observed,
+    PowerAction,
+    PowerState,
+    Rung,
+)
+from netboot.bmc.plan import (
+    BUSY_PAUSE,
+    BUSY_TRIES,
+    CLEARED_WITHIN,
+    OFF_SETTLES,
+    READ_BACK_WITHIN,
+    RESET_SHOWS_WITHIN,
+    RESET_TRIES,
+    UNREADABLE_WITHIN,
+    plan,
+    took,
+)
+
+MAC = "52:54:00:aa:bb:01"
+PXE = BootOverride(BootTarget.PXE)
+NOTHING = BootOverride(BootTarget.NONE)
+FULL = Rung.FULL_BODY
+GOAL = Goal(MAC, PXE, (FULL, Rung.IF_MATCH))
+T = 1_000.0
+
+
+def seen(
+    boot: BootOverride | None = NOTHING,
+    power: PowerState = PowerState.ON,
+    last_reset: float | None = None,
+) -> Observed:
+    return Observed(power, boot, last_reset=last_reset)
+
+
+def read(at: float, power: PowerState = PowerState.ON, last_reset: float | None = None) -> Event:
+    return Event(at, None, Did.READ, Came.OK, power=power, last_reset=last_reset)
+
+
+def did(at: float, what: Did, came: Came, words: str = "", rung: Rung = FULL) -> Event:
+    action = PowerAction.CYCLE if what is Did.RESET else None
+    return Event(at, rung, what, came, words, action=action)
+
+
+SET = did(T, Did.SET, Came.OK)
+INTENT = did(T + 1, Did.RESET, Came.INTENT)
+WAS_RESET = (SET, INTENT, did(T + 2, Did.RESET, Came.OK))
+LOST = (read(T, last_reset=5.0), SET, INTENT, did(T + 2, Did.RESET, Came.UNKNOWN))
+LOST_BLIND = (read(T), SET, INTENT, did(T + 2, Did.RESET, Came.UNKNOWN))
+LOST_ON = (
+    read(T, PowerState.OFF),
+    SET,
+    Event(T + 1, FULL, Did.RESET, Came.INTENT, action=PowerAction.ON),
+    Event(T + 2, FULL, Did.RESET, Came.UNKNOWN, action=PowerAction.ON),
+)
+HEARD = (*WAS_RESET, did(T + 90, Did.LISTEN, Came.OK))
+SHOWN = RESET_SHOWS_WITHIN + 1
+
+
+@pytest.mark.parametrize(
+    ("history", "observed", "after", "answer"),
+    [
+        ((), seen(), 0, SetBoot(FULL, PXE)),
+        ((), None, 0, Wait),
+        ((SET,), seen(PXE), 1, Power(FULL, PowerAction.CYCLE)),
+        ((SET,), seen(None), 1, Power(FULL, PowerAction.CYCLE)),
+        ((SET,), seen(PXE, PowerState.OFF), 1, Power(FULL, PowerAction.ON)),
+        ((SET,), seen(), 1, Wait),
+        ((SET,), seen(), READ_BACK_WITHIN, Climb),
+        ((did(T, Did.SET, Came.REFUSED, "no"),), seen(), 1, Climb(FULL, "no")),
+        ((did(T, Did.SET, Came.BUSY),), seen(), 1, Wait),
+        ((did(T, Did.SET, Came.BUSY),), seen(), BUSY_PAUSE, SetBoot(FULL, PXE)),
+        ((did(T, Did.SET, Came.BUSY, "b"),) * BUSY_TRIES, seen(), 1, Climb(FULL, "b")),
+        ((did(T, Did.SET, Came.UNKNOWN),), seen(PXE), 1, Power(FULL, PowerAction.CYCLE)),
+        ((did(T, Did.SET, Came.UNKNOWN),), seen(), READ_BACK_WITHIN, SetBoot(FULL, PXE)),
+        (WAS_RESET, seen(PXE), 3, Listen),
+        (WAS_RESET, None, 3, Listen),
+        (WAS_RESET, seen(PXE, PowerState.OFF), 3, Listen),
+        (WAS_RESET, seen(PXE, PowerState.OFF), 2 + OFF_SETTLES, Power(FULL, PowerAction.ON)),
+        (WAS_RESET, seen(), 301, Climb),
+        (LOST, seen(last_reset=5.0), SHOWN - 5, Listen),
+        (LOST, seen(last_reset=5.0), SHOWN, Power(FULL, PowerAction.CYCLE)),
+        (LOST, None, SHOWN, Listen),
+        ((*LOST, read(T + 9, last_reset=6.0)), seen(last_reset=6.0), SHOWN, Listen),
+        ((*LOST, read(T + 9, last_reset=6.0)), seen(last_reset=6.0), 301, Climb),
+        (LOST_BLIND, seen(), SHOWN, Listen),
+        (LOST_BLIND, seen(), 301, Failed),
+        (LOST_ON, seen(power=PowerState.UNKNOWN), SHOWN, Listen),
+        (LOST_ON, seen(power=PowerState.OFF), SHOWN, Power(FULL, PowerAction.ON)),
+        ((SET, INTENT), seen(), SHOWN, Listen),  # we were killed before we knew
+        ((SET, INTENT, did(T, Did.RESET, Came.BUSY)), seen(), 1, Wait),
+        ((SET, INTENT, did(T, Did.RESET, Came.BUSY)), seen(), BUSY_PAUSE, Power),
+        (HEARD, seen(), 91, Done(FULL)),
+        (HEARD, seen(PXE), 91, Wait),
+        (HEARD, None, 91, Wait),
+        (HEARD, seen(PXE), 90 + CLEARED_WITHIN, SetBoot(FULL, NOTHING, clears=True)),
+        ((read(T), did(T, Did.READ, Came.REFUSED, "401")), None, 1, Failed("401")),
+        ((did(T, Did.READ, Came.BUSY),), None, UNREADABLE_WITHIN - 1, Wait),
+        ((did(T, Did.READ, Came.BUSY),), None, UNREADABLE_WITHIN, Failed),
+    ],
+)
+def test_what_comes_next(
+    history: tuple[Event, ...], observed: Observed | None, after: float, answer: object
+) -> None:
+    step = plan(GOAL, observed, history, T + after)
+    assert isinstance(step, answer) if isinstance(answer, type) else step == answer
+
+
+def test_a_reset_refused_thrice_is_the_end() -> None:
+    tries: tuple[Event, ...] = ()
+    for number in range(RESET_TRIES):
+        at = T + 100 * number
+        tries += (did(at, Did.RESET, Came.INTENT), did(at, Did.RESET, Came.REFUSED, "locked"))
+    assert plan(GOAL, seen(PXE), (SET, *tries), T + 1000) == Failed(
+        "the BMC does not cycle: locked"
+    )
+
+
+def test_after_the_last_rung_it_says_what_each_came_to() -> None:
+    fallen = (
+        did(T, Did.CLIMB, Came.REFUSED, "428"),
+        did(T, Did.CLIMB, Came.REFUSED, "412", Rung.IF_MATCH),
+    )
+    assert plan(GOAL, seen(), fallen, T) == Failed("full-body: 428; if-match: 412")
+
+
+def test_once_that_reads_always_is_said_when_nothing_is_restarted() -> None:
+    goal = Goal(MAC, PXE, (FULL,), reset=None)
+    always = seen(BootOverride(BootTarget.PXE, once=False))
+    assert plan(goal, seen(PXE), (SET,), T + 1) == Done(FULL)
+    assert plan(goal, always, (SET,), T + 1) == Done(FULL, "the BMC reports pxe always, not once")
+
+
+def test_virtual_media_needs_an_image_and_a_cycle_a_reset() -> None:
+    goal = Goal(MAC, PXE, (Rung.VIRTUAL_MEDIA, Rung.CYCLE_ONLY, FULL, FULL), reset=None)
+    assert goal.usable() == (FULL,)
+    goal = Goal(MAC, PXE, (Rung.VIRTUAL_MEDIA, Rung.CYCLE_ONLY), iso_url="http://boot/s.iso")
+    assert goal.usable() == (Rung.VIRTUAL_MEDIA, Rung.CYCLE_ONLY)
+    assert goal.override(Rung.VIRTUAL_MEDIA) == BootOverride(BootTarget.CD, url="http://boot/s.iso")
+
+
+def test_an_override_by_virtual_media_needs_the_medium_too() -> None:
+    goal = Goal(MAC, PXE, (Rung.VIRTUAL_MEDIA,), iso_url="http://boot/s.iso")
+    cd = BootOverride(BootTarget.CD)
+    history = (did(T, Did.SET, Came.OK, rung=Rung.VIRTUAL_MEDIA),)
+    for inserted, answer in ((False, Wait), (True, Power)):
+        observed = Observed(PowerState.ON, cd, (Medium("Cd", "cd", None, inserted=inserted),))
+        assert isinstance(plan(goal, observed, history, T + 1), answer)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "is_taken"),
+    [
+        (PXE, PXE, True),
+        (PXE, None, True),
+        (PXE, NOTHING, False),
+        (PXE, BootOverride(BootTarget.PXE, once=False), True),
+        (BootOverride(BootTarget.PXE, once=False), PXE, False),
+        (PXE, BootOverride(BootTarget.CD), False),
+        (PXE, BootOverride(BootTarget.PXE, mode=BootMode.BIOS), True),
+        (
+            BootOverride(BootTarget.PXE, mode=BootMode.UEFI),
+            BootOverride(BootTarget.PXE, mode=BootMode.BIOS),
+            False,
+        ),
+        (NOTHING, NOTHING, True),
+        (
+            BootOverride(BootTarget.HTTP, url="http://a/"),
+            BootOverride(BootTarget.HTTP, url="http://b/"),
+            False,
+        ),
+    ],
+)
+def test_what_counts_as_taken(wanted: BootOverride, shown: BootOverride, is_taken: bool) -> None:
+    assert took(wanted, shown) is is_taken
+
+
+ENDLESS = 2_000
+"""Steps after which a plan would never end; the longest there is takes some hundreds."""
+
+POWERS = st.sampled_from(PowerState)
+BOOTS = st.sampled_from(
+    [None, NOTHING, PXE, BootOverride(BootTarget.CD), BootOverride(BootTarget.HTTP, once=False)]
+)
+READINGS = st.none() | st.builds(
+    Observed,
+    POWERS,
+    BOOTS,
+    st.sampled_from([(), (Medium("Cd", "cd", "x", inserted=True),)]),
+    st.sampled_from([None, 1.0, 2.0]),
+)
+ENDS = st.sampled_from([Came.OK, Came.BUSY, Came.REFUSED, Came.UNKNOWN])
+GOALS = st.builds(
+    Goal,
+    st.just(MAC),
+    st.sampled_from([PXE, BootOverride(BootTarget.DISK, once=False), NOTHING]),
+    st.lists(st.sampled_from(Rung), max_size=7).map(tuple),
+    reset=st.sampled_from([None, PowerAction.CYCLE, PowerAction.RESET]),
+    sign=st.sampled_from(Sign),
+    iso_url=st.sampled_from([None, "http://boot/s.iso"]),
+)
+
+
+class AnyBmc(RuleBasedStateMachine):
+    """A BMC that reads and answers as Hypothesis likes, and a caller that follows the plan."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goal: Goal | None = None
+        self.now = T
+        self.history: list[Event] = []
+        self.end: Done | Failed | None = None
+        self.steps = 0
+
+    @precondition(lambda self: self.goal is None)
+    @rule(goal=GOALS)
+    def wish(self, goal: Goal) -> None:
+        self.goal = goal
+
+    @precondition(lambda self: self.goal is not None)
+    @rule(
+        reading=READINGS,
+        came=ENDS,
+        heard=st.booleans(),
+        took_seconds=st.sampled_from([0.1, 1.0, 45.0]),
+        killed=st.booleans(),
+    )
+    def turn(
+        self,
+        reading: Observed | None,
+        came: Came,
+        *,
+        heard: bool,
+        took_seconds: float,
+        killed: bool,
+    ) -> None:
+        if self.end is None:
+            self.follow(reading, lambda: came, heard=heard, seconds=took_seconds, killed=killed)
+
+    def follow(
+        self,
+        reading: Observed | None,
+        came: Callable[[], Came],
+        *,
+        heard: bool,
+        seconds: float,
+        killed: bool = False,
+    ) -> None:
+        assert self.goal is not None
+        self.now += seconds
+        self.note_reading(reading)
+        step = plan(self.goal, reading, tuple(self.history), self.now)
+        self.steps += 1
+        if isinstance(step, Done | Failed):
+            self.end = step
+        else:
+            self.do(step, came, heard=heard, killed=killed)
+
+    def note_reading(self, reading: Observed | None) -> None:
+        if reading is None:
+            self.history.append(Event(self.now, None, Did.READ, Came.BUSY, "away"))
+            return
+        self.history.append(read(self.now, reading.power, reading.last_reset))
+
+    def do(self, step: Action, came: Callable[[], Came], *, heard: bool, killed: bool) -> None:
+        match step:
+            case SetBoot(rung, _, clears):
+                self.note(Did.CLEAR if clears else Did.SET, came(), rung)
+            case Power(rung, action):
+                self.check_evidence(action)
+                self.note(Did.RESET, Came.INTENT, rung, action)
+                if not killed:
+                    self.note(Did.RESET, came(), rung, action)
+            case Listen(rung, _, until):
+                self.now = max(self.now, until)
+                self.note(Did.LISTEN, Came.OK if heard else Came.SILENT, rung)
+            case Wait(until, _):
+                assert until > self.now, "a wait that does not wait"
+                self.now = until
+            case Climb(rung, why):
+                self.note(Did.CLIMB, Came.REFUSED, rung)
+                assert why is not None
+
+    def note(self, what: Did, came: Came, rung: Rung, action: PowerAction | None = None) -> None:
+        self.history.append(Event(self.now, rung, what, came, action=action))
+
+    def check_evidence(self, action: PowerAction) -> None:
+        """A second reset in a rung needs a reading, now, that shows it is needed."""
+        resets = [index for index, event in enumerate(self.history) if event.did is Did.RESET]
+        if not resets or self.history[resets[-1]].rung is not self.rung_now():
+            return
+        last = self.history[resets[-1]]
+        if last.came in (Came.BUSY, Came.REFUSED):
+            return
+        fresh = self.history[-1]
+        assert (fresh.did, fresh.came, fresh.at) == (Did.READ, Came.OK, self.now)
+        was_on_its_way = last.action is not PowerAction.ON
+        stayed = was_on_its_way and fresh.last_reset is not None
+        assert fresh.power is PowerState.OFF or (stayed and action is not PowerAction.ON)
+
+    def rung_now(self) -> Rung | None:
+        assert self.goal is not None
+        fallen = {event.rung for event in self.history if event.did is Did.CLIMB}
+        return next((rung for rung in self.goal.usable() if rung not in fallen), None)
+
+    @invariant()
+    def it_is_never_reset_more_often_than_allowed(self) -> None:
+        intents = [event for event in self.history if event.came is Came.INTENT]
+        for rung in Rung:
+            assert sum(event.rung is rung for event in intents) <= RESET_TRIES
+
+    def teardown(self) -> None:
+        """Whatever happened so far, it ends, with a BMC that from now on is as bad as can be."""
+        if self.goal is None:
+            return
+        way = self.steps % 5
+        while self.end is None:
+            reading, came = _bad_bmc(way, self.steps)
+            self.follow(reading, lambda came=came: came, heard=False, seconds=1.0)
+            assert self.steps < ENDLESS
+            self.it_is_never_reset_more_often_than_allowed()
+
+
+def _bad_bmc(way: int, turn: int) -> tuple[Observed | None, Came]:
+    """How a BMC reads and answers at its ``turn``, in one of five ways of being bad."""
+    return (
+        (None, Came.BUSY),
+        (seen(NOTHING), Came.OK),
+        (seen(PXE, PowerState.OFF, 1.0), Came.UNKNOWN),
+        (seen(None, last_reset=float(turn)), Came.BUSY),
+        (seen(PXE) if turn % 2 else None, Came.UNKNOWN),
+    )[way]
+
+
+AnyBmc.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyBmc = AnyBmc.TestCase
