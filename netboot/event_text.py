@@ -24,9 +24,13 @@ _LABELS = {
     Kind.OFFER: "OFFER",
     Kind.REQUEST_4011: "4011 request",
     Kind.ACK_4011: "4011",
+    Kind.BMC: "BMC",
 }
 _BAD = frozenset({Kind.FAILED, Kind.STALLED, Kind.ALARM, Kind.LOST})
 _NEUTRAL = frozenset({Kind.IGNORED, Kind.PROBE, Kind.NOT_SERVED, Kind.REQUEST_4011})
+_BMC_BAD = frozenset({"failed", "refused"})
+_BMC_CAME = frozenset({"done", "ok"})
+"""What came of something asked of a BMC; the rest is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,18 @@ def who(event: Event) -> str:
 def event_line(event: Event, marks: Marks, *, dated: bool = False) -> str:
     """One event, such as ``08:15:02 n1 52:54:00:00:00:01  OFFER ✓ boot file snponly.efi``."""
     label = _LABELS.get(event.kind, event.kind.value)
-    mark = marks.came
-    if event.kind in _BAD:
-        mark = marks.missing
-    elif event.kind in _NEUTRAL:
-        mark = marks.neutral
+    mark = _mark(event, marks)
     head = f"{clock(event.time, dated=dated)} {who(event)}  {label} {mark}"
     return f"{head} {harmless(event.detail)}" if event.detail else head
+
+
+def _mark(event: Event, marks: Marks) -> str:
+    came = event.data.get("came")
+    if event.kind in _BAD or (event.kind is Kind.BMC and came in _BMC_BAD):
+        return marks.missing
+    if event.kind in _NEUTRAL or (event.kind is Kind.BMC and came not in _BMC_CAME):
+        return marks.neutral
+    return marks.came
 
 
 def json_line(event: Event) -> str:

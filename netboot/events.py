@@ -1,7 +1,8 @@
-"""The timeline's vocabulary: one event for each thing a machine asked or got.
+"""The timeline's vocabulary: one event for each thing a machine asked or got, or its BMC was told.
 
-Events are made by the boot program, flow to the control program and are kept there. They hold
-nothing secret: a token in a path is cut before an event is made.
+Events are made by the boot program, flow to the control program and are kept there; those of BMCs
+are made by the control program itself. They hold nothing secret: a token in a path and a BMC's
+password are cut before an event is made.
 """
 
 import time
@@ -41,6 +42,8 @@ class Kind(StrEnum):
     """The next stage did not come in time; the detail names the usual cause."""
     ALARM = "alarm"
     """Somebody asked for a machine's secrets who should not, or a second time."""
+    BMC = "bmc"
+    """Something was asked of its BMC, tried or answered; ``came`` in the data says how it went."""
     LOST = "lost"
     """Events were dropped because a buffer was full; the detail says how many."""
 

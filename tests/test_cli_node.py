@@ -57,7 +57,7 @@ def configured(folder: Path) -> Path:
 
 
 def await_(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(0.02)
@@ -354,7 +354,7 @@ class TestWayIn:
 
         with_lock = threading.Thread(target=hold)
         with_lock.start()
-        held.wait(5)
+        held.wait(60)
         with inventory.open_inventory(settings) as opened:
             assert isinstance(opened, inventory.Direct)
         with_lock.join()

@@ -31,6 +31,7 @@ from netboot.boot.tftp import TftpLimits, TftpServer
 from netboot.config import Settings
 from netboot.console import Console
 from netboot.errors import ConfigError
+from netboot.guide import see
 from netboot.learning import Learning
 from netboot.media import library, mirror
 from netboot.model import Mac
@@ -157,7 +158,9 @@ class BootProgram:
             raise ConfigError(
                 f"{protocol} port {port}",
                 "",
-                f"is held by {by}" if by is not None else f"cannot be opened: {error.strerror}",
+                f"is held by {by}; {see('port-held')}"
+                if by is not None
+                else f"cannot be opened: {error.strerror}",
             ) from error
 
     def _find_mirror(self) -> None:

@@ -8,6 +8,8 @@ and we never need it: replies leave as raw packets *from* port 67.
 import contextlib
 import ctypes
 import errno
+import fcntl
+import logging
 import socket
 import struct
 from collections import Counter
@@ -15,6 +17,7 @@ from collections.abc import Callable
 
 from netboot.boot.udp import Reactor, enlarge
 from netboot.errors import MalformedPacket
+from netboot.guide import see
 from netboot.wire import iana, udp4
 
 MAX_DATAGRAMS_PER_WAKEUP = 256
@@ -26,6 +29,7 @@ _ETH_P_IP = 0x0800
 _SO_ATTACH_FILTER = 26
 _PACKET_OTHERHOST = 3  # if_packet.h: addressed to somebody else, or of a VLAN we have no part in
 _PACKET_TYPE = 0xFFFFF004  # linux/filter.h: SKF_AD_OFF + SKF_AD_PKTTYPE
+_SIOCGIFFLAGS, _IFNAMSIZ, _IFF_RUNNING = 0x8913, 16, 0x40  # netdevice(7)
 _BROADCAST_MAC = b"\xff" * 6
 
 _FILTER = (
@@ -43,6 +47,8 @@ _FILTER = (
     (0x06, 0, 0, MAX_PACKET),  #  accept
     (0x06, 0, 0, 0),  #           drop
 )
+
+log = logging.getLogger(__name__)
 
 
 class PacketPort:
@@ -69,6 +75,7 @@ class PacketPort:
         self._socket: socket.socket | None = None
         self._outlet: _Outlet | None = None
         self._index = 0
+        self._running = True
 
     def start(self) -> None:
         """Open the sockets.
@@ -90,9 +97,10 @@ class PacketPort:
         self._reactor.addReader(self)
 
     def follow(self) -> None:
-        """Keep up with an interface that is made anew or gets another hardware address."""
+        """Keep up with an interface that goes down and up, or is made anew or changed."""
+        self._tell(running=_is_running(self._interface))
         with contextlib.suppress(OSError):  # it is away; looked for again at the next call
-            if socket.if_nametoindex(self._interface) != self._index:
+            if self._socket is None or socket.if_nametoindex(self._interface) != self._index:
                 self.stop()
                 self.start()
             elif self._outlet is not None:
@@ -107,6 +115,15 @@ class PacketPort:
         if self._outlet is not None:
             self._outlet.close()
             self._outlet = None
+
+    def _tell(self, *, running: bool) -> None:
+        if running == self._running:
+            return
+        self._running = running
+        if running:
+            log.warning("%s is up again", self._interface)
+        else:
+            log.warning("%s is down: nobody hears us there; %s", self._interface, see("interface"))
 
     def broadcast(self, packet: bytes | bytearray) -> None:
         """Send an IPv4 packet to every machine on this interface."""
@@ -142,7 +159,7 @@ class PacketPort:
         return self._socket.fileno() if self._socket is not None else -1
 
     def connectionLost(self, reason: object) -> None:  # noqa: N802, ARG002 -- twisted's signature
-        """The reactor is shutting down."""
+        """The interface went down, and ``follow`` looks for it; or the reactor is shutting down."""
         self.stop()
 
     def logPrefix(self) -> str:  # noqa: N802 -- twisted's name
@@ -210,6 +227,17 @@ def address_towards(peer: str) -> str | None:
         address: str = probe.getsockname()[0]
         return address
     return None
+
+
+def _is_running(interface: str) -> bool:
+    """Whether it is switched on and its cable is in."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+    ):
+        answer = fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("40s", interface.encode()))
+        return bool(struct.unpack_from("H", answer, _IFNAMSIZ)[0] & _IFF_RUNNING)
+    return False
 
 
 def _attach(opened: socket.socket) -> None:

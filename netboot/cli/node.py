@@ -1,11 +1,15 @@
 """``netboot node``: which machines there are, and what each of them is to boot."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import click
 
 from netboot.answer.profiles import load_profiles
+from netboot.cli.bmc import boot, inspect, media, power
+from netboot.cli.bmc_options import bmc_of, bmc_options
+from netboot.cli.bmc_show import bmc_document, bmc_lines
 from netboot.cli.main import settings
 from netboot.cli.node_import import import_
 from netboot.cli.node_install import install
@@ -39,6 +43,7 @@ def node() -> None:
 )
 @click.option("--set", "vars_", multiple=True, metavar="KEY=VALUE", help="A variable.")
 @click.option("--installed", is_flag=True, help="It has its system: start it from its disk.")
+@bmc_options
 @click.pass_context
 def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
     """Register the machine NAME; any of its identities tells who it is.
@@ -55,6 +60,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401
         "labels": pairs(given["labels"], "--label"),
         "vars": pairs(given["vars_"], "--set"),
         "state": State.INSTALLED if given["installed"] else State.ENROLLED,
+        "bmc": bmc_of(given),
     }
     found = settings(ctx)
     with open_inventory(found) as inventory:
@@ -94,12 +100,14 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
     with open_inventory(found) as inventory:
         node = inventory.get(name)
         groups = Groups(inventory.groups()).of(node)
+        known = inventory.bmcs.known(name)
     profile = load_profiles(found.templates).get(profile_of(node, groups)[0] or "")
     if as_json:
         effective = _effective(node, groups, profile)
-        click.echo(json(document(node) | {"effective": effective}))
+        click.echo(json(document(node) | {"effective": effective} | bmc_document(known)))
         return
-    for title, values in _lines(node, groups, profile):
+    lines = chain(_lines(node, groups, profile), bmc_lines(known, node.macs))
+    for title, values in lines:
         for value in values:
             click.echo(f"{title:<9}  {harmless(value)}")
 
@@ -119,6 +127,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
 @click.option("--unset", "unsets", multiple=True, metavar="KEY", help="Take a variable out.")
 @click.option("--installed", is_flag=True, help="It has its system: start it from its disk.")
+@bmc_options
 @click.pass_context
 def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401 -- one per option
     """Change the machine NAME; what is not named stays."""
@@ -129,6 +138,7 @@ def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN40
         "labels": pairs(given["labels"], "--label") | dict.fromkeys(given["unlabels"]),
         "vars": pairs(given["sets"], "--set") | dict.fromkeys(given["unsets"]),
         "state": State.INSTALLED if given["installed"] else None,
+        "bmc": bmc_of(given),
     }
     if all(value is None or value in ((), {}) for value in raw.values()):
         raise ConfigError(COMMAND_LINE, "", "nothing to set; `netboot node set --help` says what")
@@ -149,7 +159,8 @@ def remove(ctx: click.Context, name: str) -> None:
     click.echo(f"node {name} removed")
 
 
-node.add_command(install)
+for command in (power, boot, media, inspect, install):
+    node.add_command(command)
 node.add_command(import_)
 
 

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.inventory import open_inventory
-from netboot.errors import ConfigError, NetbootError
+from netboot.errors import ConfigError, NetbootError, OperationError
+from netboot.guide import see
 from netboot.media import drift, library
 from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import fetch
@@ -65,10 +66,16 @@ def drifted(judgements: Iterable[Judgement]) -> Iterator[str]:
 def fetch_missing(settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
     """Fetch every image that a node or the rule for unknown machines needs and that is not here.
 
-    A mirror that is away keeps nobody from serving: what is there is served, what is not is said.
+    Neither a mirror that is away nor a full disk keeps anybody from serving: what is there is
+    served, what is not is said.
     """
+    try:
+        needed_now = wanted(settings)
+    except OperationError as problem:
+        say(f"not looked for missing images: {problem}")
+        return
     present = {image.name for image in library.installed(settings.images_dir)}
-    missing = [name for name in wanted(settings) if name not in present]
+    missing = [name for name in needed_now if name not in present]
     for number, name in enumerate(missing):
         try:
             fetch([name], settings, _impatient(progress))
@@ -110,5 +117,5 @@ def _refuse_held(found: Survey) -> None:
             raise ConfigError(
                 f"{port.proto.upper()} port {port.number} ({port.purpose})",
                 "",
-                f"{port.problem}{by}",
+                f"{port.problem}{by}; {see('port-held')}",
             )

@@ -17,14 +17,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from netboot.checked import convert
+from netboot.control.bmc_actions import Actions
+from netboot.control.bmc_api import add_bmcs
+from netboot.control.entries import add, import_all, update
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.problems import MEDIA_TYPE, problem, problem_of
 from netboot.errors import ConfigError, NetbootError
-from netboot.model import Node, Profile
+from netboot.model import Profile
 from netboot.policy import installing
+from netboot.store.bmc_shapes import Sealing
 from netboot.store.group_shapes import group_change_of, unknown_group
-from netboot.store.shapes import Install, change_of, node_of, nodes_of
+from netboot.store.shapes import Install
 from netboot.store.store import Store
 from netboot.store.timeline import MAX_ANSWER
 
@@ -44,6 +48,8 @@ class Desk:
         news: told of every change.
         arrived: fires when events were kept, and when we leave.
         profiles: reads the profiles there are now; slow enough for a thread.
+        safe: seals BMC passwords.
+        actions: acts on BMCs.
         leaving: we are stopping, so nobody is kept waiting.
     """
 
@@ -51,6 +57,8 @@ class Desk:
     news: News
     arrived: Signal
     profiles: Callable[[], Mapping[str, Profile]]
+    safe: Sealing
+    actions: Actions
     leaving: bool = False
 
 
@@ -69,6 +77,7 @@ def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
     _add_health(app)
     _add_metrics(app, metrics)
     _add_problems(app)
+    add_bmcs(app, desk.actions, _body, SOURCE)  # before paths that take all below a node
     _add_nodes(app, desk)
     _add_changes(app, desk)
     _add_installs(app, desk)
@@ -104,8 +113,7 @@ def _add_nodes(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/nodes")
     async def add_node(request: Request) -> Response:
         raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
-        node = node_of(raw, SOURCE, profiles)
-        await asyncio.to_thread(desk.store.add, node, SOURCE)
+        node = await asyncio.to_thread(add, desk.store, raw, SOURCE, profiles, desk.safe)
         desk.news.changed()
         return _json(node, 201)
 
@@ -114,8 +122,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.patch("/api/v1/nodes/{name:path}")
     async def change_node(name: str, request: Request) -> Response:
         raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
-        change = change_of(raw, SOURCE, profiles)
-        node: Node = await asyncio.to_thread(desk.store.update, name, change, SOURCE)
+        node = await asyncio.to_thread(update, desk.store, name, raw, SOURCE, profiles, desk.safe)
         desk.news.changed()
         return _json(node)
 
@@ -128,8 +135,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/nodes:import")
     async def import_nodes(request: Request) -> Response:
         raw, profiles = await _body(request), await asyncio.to_thread(desk.profiles)
-        nodes = await asyncio.to_thread(nodes_of, raw, SOURCE, profiles)
-        imported = await asyncio.to_thread(desk.store.import_nodes, nodes, SOURCE)
+        imported = await asyncio.to_thread(import_all, desk.store, raw, SOURCE, profiles, desk.safe)
         desk.news.changed()
         return _json(imported)
 

@@ -8,6 +8,7 @@
 """
 
 import contextlib
+import functools
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +21,16 @@ import msgspec
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
+from netboot.control.bmc_inventory import Bmcs, DirectBmcs, RemoteBmcs
+from netboot.control.entries import add, import_all, safe_in, update
 from netboot.control.lock import DataLock, Held
 from netboot.control.problems import error_of
 from netboot.errors import OperationError
 from netboot.model import Group, Node, Profile
 from netboot.policy import installing
+from netboot.store.bmc_shapes import Sealing
 from netboot.store.group_shapes import group_change_of
-from netboot.store.shapes import Imported, Record, change_of, node_of, nodes_of
+from netboot.store.shapes import Imported, Record
 
 if TYPE_CHECKING:
     from netboot.store.store import Store
@@ -44,6 +48,10 @@ _PAUSE = 0.05
 class Inventory(Protocol):
     """What the store keeps. Every method raises ConfigError for bad input, else OperationError."""
 
+    @property
+    def bmcs(self) -> Bmcs:
+        """The nodes' BMCs."""
+
     def list(self) -> "list[Node]":
         """Every node, by name."""
 
@@ -51,10 +59,10 @@ class Inventory(Protocol):
         """One node."""
 
     def add(self, raw: Mapping[str, object]) -> Node:
-        """Keep a new node in the shape of ``NodeEntry``."""
+        """Keep a new node in the shape of ``NodeEntry``, ``bmc`` (``BmcEntry``) beside it."""
 
     def update(self, name: str, raw: Mapping[str, object]) -> Node:
-        """Change a node in the shape of ``NodeChange``; gives it as it is now."""
+        """Change a node in the shape of ``NodeChange``, ``bmc`` beside it; gives it as it is."""
 
     def remove(self, name: str) -> None:
         """Forget a node."""
@@ -111,10 +119,21 @@ def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[I
 class Direct:
     """The store, opened by this process."""
 
-    def __init__(self, store: "Store", source: str, profiles: Mapping[str, Profile]) -> None:
+    def __init__(
+        self, store: "Store", source: str, profiles: Mapping[str, Profile], safe: Sealing
+    ) -> None:
         self._store = store
         self._source = source
         self._profiles = profiles
+        self._safe = safe
+
+    @functools.cached_property
+    def bmcs(self) -> Bmcs:
+        """As ``Inventory``."""
+        from netboot.control.bmc_actions import Actions  # noqa: PLC0415 -- most commands need none
+        from netboot.control.peers import user_name  # noqa: PLC0415 -- likewise
+
+        return DirectBmcs(Actions(self._store, self._safe), user_name(), self._source)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -126,14 +145,11 @@ class Direct:
 
     def add(self, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
-        node = node_of(raw, self._source, self._profiles)
-        self._store.add(node, self._source)
-        return node
+        return add(self._store, raw, self._source, self._profiles, self._safe)
 
     def update(self, name: str, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
-        change = change_of(raw, self._source, self._profiles)
-        return self._store.update(name, change, self._source)
+        return update(self._store, name, raw, self._source, self._profiles, self._safe)
 
     def remove(self, name: str) -> None:
         """As ``Inventory``."""
@@ -141,8 +157,7 @@ class Direct:
 
     def import_nodes(self, raw: object) -> Imported:
         """As ``Inventory``."""
-        nodes = nodes_of(raw, self._source, self._profiles)
-        return self._store.import_nodes(nodes, self._source)
+        return import_all(self._store, raw, self._source, self._profiles, self._safe)
 
     def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
         """As ``Inventory``."""
@@ -179,6 +194,11 @@ class Remote:
     def __init__(self, client: httpx.Client, source: str) -> None:
         self._client = client
         self._source = source
+
+    @functools.cached_property
+    def bmcs(self) -> Bmcs:
+        """As ``Inventory``."""
+        return RemoteBmcs(self._ask)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -229,17 +249,28 @@ class Remote:
         found = self._ask("GET", f"timeline/{_quoted(who)}?{httpx.QueryParams(query)}", _Events)
         return found["events"]
 
-    def _ask(self, method: str, path: str, shape: type[T], body: object = None) -> T:
-        raw = self._request(method, path, body)
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        body: object = None,
+        timeout: float = ANSWER_TIMEOUT,
+    ) -> T:
+        raw = self._request(method, path, body, timeout)
         try:
             return msgspec.json.decode(raw, type=shape)
         except ValueError as error:
             raise OperationError(f"the control program's answer is unreadable: {error}") from None
 
-    def _request(self, method: str, path: str, body: object = None) -> bytes:
+    def _request(
+        self, method: str, path: str, body: object = None, timeout: float = ANSWER_TIMEOUT
+    ) -> bytes:
         try:
             content = b"" if body is None else msgspec.json.encode(body)
-            answer = self._client.request(method, f"/api/v1/{path}", content=content)
+            answer = self._client.request(
+                method, f"/api/v1/{path}", content=content, timeout=timeout
+            )
         except httpx.HTTPError as error:
             raise OperationError(f"the control program did not answer: {error}") from None
         if answer.is_success:
@@ -273,15 +304,18 @@ def _direct(settings: Settings, source: str) -> Iterator[Direct]:
     from netboot.store.store import Store  # noqa: PLC0415 -- costs 0.3 s, spared while control runs
 
     with Store(settings.database) as store:
-        yield Direct(store, source, load_profiles(settings.templates))
+        profiles = load_profiles(settings.templates)
+        yield Direct(store, source, profiles, safe_in(settings.data_dir))
 
 
 @contextlib.contextmanager
 def _client(path: Path) -> Iterator[httpx.Client]:
     with httpx.Client(
-        transport=httpx.HTTPTransport(uds=str(path)),
+        transport=httpx.HTTPTransport(
+            uds=str(path),
+            limits=httpx.Limits(max_connections=None),  # callers' threads are the bound
+        ),
         base_url="http://control",
-        timeout=ANSWER_TIMEOUT,
         trust_env=False,
     ) as client:
         yield client

@@ -4,6 +4,7 @@ The lock is the kernel's (``flock`` on ``run/lock``): it goes with its holder, h
 The file's text, the holder's process id, is only for the person who is told to wait.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -63,8 +64,9 @@ class DataLock:
                 os.close(self._descriptor)
                 raise Held(self._path, pid.strip())
             time.sleep(_PAUSE)
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # the disk is full; the lock holds all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def __exit__(

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -20,11 +21,15 @@ from fastapi import FastAPI
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.api import Desk, operator_app, public_app
+from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
+from netboot.control.entries import safe_in
 from netboot.control.link import LinkServer
 from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
+from netboot.control.peers import PeerProtocol
 from netboot.control.sockets import listen_tcp, listen_unix
+from netboot.store.database import NoRoom
 from netboot.store.store import Store
 
 BOOT_SOCKET = "boot.sock"
@@ -32,8 +37,10 @@ CONTROL_SOCKET = "control.sock"
 """Names in the run folder."""
 GRACE = 1
 """Seconds requests under way get when we leave."""
-MAX_REQUESTS = 256
-"""HTTP requests at a time on one listener; more are answered 503."""
+ROOM_PAUSE = 1.0
+"""Seconds until a database for which the disk has no room is tried again."""
+MAX_REQUESTS = 2 * MOST_AT_ONCE
+"""HTTP requests at a time on one listener; more are answered 503. Half of them may be actions."""
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +59,45 @@ def run(
         ConfigError: somebody else serves this folder (``Held``), or the configuration is wrong.
         OperationError: the system or the database does not let us.
     """
-    with DataLock(settings.run_dir), Store(settings.database) as store:
+    with DataLock(settings.run_dir), _opened(settings.database) as store:
         asyncio.run(_Control(settings, store).serve(ready))
+
+
+def _opened(url: str) -> Store:
+    """The store, once the disk has room for it: that is said once, and once more when it is over.
+
+    Meanwhile the boot program serves from the nodes it knows.
+    """
+    told = False
+    while True:
+        try:
+            store = Store(url)
+        except NoRoom as problem:
+            if not told:
+                log.error("%s; tried again every %g s", problem, ROOM_PAUSE)  # noqa: TRY400 -- the text says all
+            told = True
+            time.sleep(ROOM_PAUSE)
+        else:
+            if told:
+                log.warning("the database is open")
+            return store
 
 
 class _Control:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
-        self._desk = Desk(store, self._news, Signal(), profiles)
+        safe = safe_in(settings.data_dir)
+        self._actions = Actions(store, safe, arrived=self._kept, hears=True)
+        self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions)
         self._metrics = Metrics(store)
         self._link = LinkServer(store, self._news, self._desk.arrived, self._metrics)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         with contextlib.ExitStack() as stack:
@@ -92,12 +122,19 @@ class _Control:
         self, servers: "list[_Http]", watch: asyncio.Task[None], work: list[asyncio.Task[None]]
     ) -> None:
         self._desk.leaving = True
+        self._actions.leave()
         self._desk.arrived.fire()
         for server in servers:
             server.should_exit = True
         watch.cancel()
         await self._link.stop()
         await asyncio.gather(watch, *work, return_exceptions=True)
+
+    def _kept(self) -> None:
+        """Events were kept, in a thread that may outlive the loop."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._desk.arrived.fire)
 
     @contextlib.contextmanager
     def _unix(self, name: str, mode: int) -> Iterator[socket.socket]:
@@ -116,7 +153,7 @@ class _Http(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=PeerProtocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

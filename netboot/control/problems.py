@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from netboot.errors import ConfigError, NetbootError, OperationError
+from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
 from netboot.store.shapes import Conflict, Unknown
 
 MEDIA_TYPE = "application/problem+json"
@@ -12,6 +12,7 @@ _STATUS: tuple[tuple[type[NetbootError], int, str], ...] = (
     (Conflict, 409, "Conflict"),
     (ConfigError, 422, "Bad input"),
     (OperationError, 503, "Could not be done"),
+    (BmcError, 502, "The BMC failed"),
 )
 
 
@@ -25,6 +26,9 @@ def problem_of(error: NetbootError) -> dict[str, Any]:
     for kind, status, title in _STATUS:
         if isinstance(error, ConfigError) and isinstance(error, kind):
             return problem(status, title, error.problem, error.key)
+        if isinstance(error, BmcError) and isinstance(error, kind):
+            doubt = {"retryable": error.retryable, "effect_unknown": error.effect_unknown}
+            return problem(status, title, str(error)) | doubt
         if isinstance(error, kind):
             return problem(status, title, str(error))
     return problem(500, "Failed", str(error))
@@ -36,4 +40,7 @@ def error_of(status: int, body: dict[str, Any], source: str) -> NetbootError:
     for kind, number, _ in _STATUS:
         if number == status and issubclass(kind, ConfigError):
             return kind(source, key, detail)
+        if number == status and kind is BmcError:
+            retryable, unknown = bool(body.get("retryable")), bool(body.get("effect_unknown"))
+            return BmcError(detail, retryable=retryable, effect_unknown=unknown)
     return OperationError(detail or f"the control program answered with status {status}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from netboot.errors import OperationError
+from netboot.guide import see
 from netboot.media import process
 from netboot.media.definition import Source
 from netboot.media.mirror import Mirror
@@ -203,12 +204,13 @@ class Apt:
         marked = marked or lines[-1:]
         said = " ".join(dict.fromkeys(line.strip() for line in marked)) or "apt said nothing"
         if _DISK_FULL.search(said):
-            return DiskFull(f"the disk of {self._folder} is full: {said[:_LONGEST_DETAIL]}")
+            said = said[:_LONGEST_DETAIL]
+            return DiskFull(f"the disk of {self._folder} is full: {said}; {see('full-disk')}")
         kind, cause = next((k, text) for pattern, k, text in _CAUSES if re.search(pattern, said))
         cause = cause.format(keyring=self._keyring, suite=self._source.suite)
         if len(said) > _LONGEST_DETAIL:
             said = f"{said[:_LONGEST_DETAIL]}…"
-        return kind(f"{self._mirror.url}: {cause}: {said}")
+        return kind(f"{self._mirror.url}: {cause}: {said}; {see('mirror')}")
 
     def _prepare(self, tick: Callable[[int], None]) -> None:
         if not self._keyring.is_file():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from netboot.config import Settings
 from netboot.errors import ConfigError, OperationError
+from netboot.guide import see
 from netboot.media import library, mirror
 from netboot.media.apt import ARCHIVE_KEYRING, Apt, NotThere
 from netboot.media.definition import Source
@@ -104,7 +105,7 @@ def judge(
                 apt = Apt(index, found, _source(one), keyring, once=True)
                 yield _judge(one, found.url, apt)
                 del waiting[0]
-    except (ConfigError, OperationError) as problem:
+    except (ConfigError, OperationError, OSError) as problem:
         for one in waiting:
             yield Judgement(one.image, Fit.UNKNOWN, f"is not compared with the mirror: {problem}")
 
@@ -161,7 +162,8 @@ def _judge(one: Installer, url: str, apt: Apt) -> Judgement:
         there = ", ".join(sorted(modules)[-MAX_SHOWN:])
         what = (
             f"{url} has no modules for its kernel {one.kernel} any more, only for {there}: "
-            'the installer will stop with "No kernel modules were found"'
+            'the installer will stop with "No kernel modules were found" '
+            f"({see('no-kernel-modules-were-found')})"
         )
         return say(Fit.OUTDATED, what, f"netboot image fetch {one.image}")
     sample = min(apt.candidates(modules[one.kernel]), key=lambda deb: deb.size)

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 
 from netboot.events import Event, Kind
+from netboot.guide import see
 from netboot.stages.boot import Boot, follow, machine, wait_of
 from netboot.stages.table import WAITS, Stage
 
@@ -117,7 +118,8 @@ def _stalled(late: _Watched, now: float, when: str) -> Event:
         Kind.STALLED,
         late.latest.mac,
         late.latest.node,
-        f"{wait.missing} {when}. Usual cause: {wait.cause}. Cure: {wait.cure}",
+        f"{wait.missing} {when}. Usual cause: {wait.cause}. Cure: {wait.cure}; "
+        f"{see(f'stalled-{late.boot.stage.slug}')}",
         {
             "stage": late.boot.stage.slug,
             "after": late.latest.kind.value,

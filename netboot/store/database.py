@@ -10,6 +10,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from netboot.errors import ConfigError, OperationError
+from netboot.guide import see
 from netboot.store.schema import HEAD, REVISIONS
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds to wait for another process's transaction."""
 POOL = 4
 """Connections kept to one database for each durability."""
+LEAST_ROOM = 1 << 20
+"""Bytes; with less, SQLite cannot make the files it needs beside the database, and says only "disk
+I/O error"."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Durability = Literal["FULL", "NORMAL"]
@@ -87,18 +92,38 @@ def engine_for(path: Path, durability: Durability) -> sa.Engine:
     return engine
 
 
+class NoRoom(OperationError):  # noqa: N818 -- what happened, as its reader would say it
+    """The disk is full, or broken; what was in the database still is."""
+
+
 @contextmanager
 def transaction(engine: sa.Engine, *, writes: bool = False) -> Iterator[sa.Connection]:
     """One transaction, whole or not at all.
 
     Raises:
-        OperationError: the database could not do it: locked, full, damaged.
+        NoRoom: the disk has no room, or is broken.
+        OperationError: the database could not do it otherwise: locked, damaged.
     """
     try:
         with engine.connect().execution_options(writes=writes) as connection, connection.begin():
             yield connection
     except DBAPIError as error:
-        raise OperationError(f"{engine.url.database}: {error.orig}") from error
+        raise _explained(Path(str(engine.url.database)), error.orig) from error
+
+
+def _explained(path: Path, error: BaseException | None) -> OperationError:
+    name = getattr(error, "sqlite_errorname", "")
+    if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return OperationError(f"{path}: {error}")
+    said = "database or disk is full" if _is_full(path.parent) else error
+    return NoRoom(f"{path}: {said}; what was there is kept; {see('full-disk')}")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LEAST_ROOM
+    except OSError:  # the disk is broken
+        return False
 
 
 def upgrade(engine: sa.Engine) -> None:

@@ -1,0 +1,240 @@
+"""What an operator has done to machines through their BMCs, each action verified.
+
+Every method blocks, belongs into a thread, and raises BmcError with the BMC's own words. Two
+actions never meet on one BMC: the second is refused at once, in words that name the first. Its
+status may always be read.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from netboot.bmc.credentials import Safe
+from netboot.bmc.driver import Driver
+from netboot.bmc.goal import Failed, Goal, Sign
+from netboot.bmc.history import model_of, worked_first
+from netboot.bmc.model import BootOverride, BootTarget, PowerAction, Rung
+from netboot.control.bmc_shapes import (
+    Answer,
+    BootAsked,
+    Known,
+    MediaAsked,
+    Overview,
+    PowerAsked,
+    said_hardware,
+    said_override,
+    said_url,
+)
+from netboot.control.bmc_steps import (
+    answer,
+    eject,
+    insert,
+    loop,
+    nothing,
+    patiently,
+    start,
+    stop,
+)
+from netboot.control.bmc_turn import Opener, Turn, login_of, open_for
+from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
+from netboot.store.bmc_shapes import Bmc, bmc_shown
+from netboot.store.store import Store
+
+T = TypeVar("T")
+
+MOST_AT_ONCE = 256
+"""BMCs that are spoken to at a time: a room of machines flips in the time of one."""
+
+
+class Actions:
+    """Acts on the BMCs a store knows.
+
+    Args:
+        store: nodes, BMCs and timelines.
+        safe: opens kept passwords; asked for when one is needed.
+        arrived: called when events were kept.
+        hears: whether machines' packets reach this store, so that one can be waited for.
+        opener: opens a driver.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        safe: Callable[[], Safe],
+        *,
+        arrived: Callable[[], None] = lambda: None,
+        hears: bool = False,
+        opener: Opener = open_for,
+    ) -> None:
+        self._store = store
+        self._safe = safe
+        self._arrived = arrived
+        self._hears = hears
+        self._opener = opener
+        self._leaving = threading.Event()
+        self._lock = threading.Lock()
+        self._busy: dict[str, Turn] = {}
+
+    def leave(self) -> None:
+        """End all waiting; what was asked of a BMC is in the timelines."""
+        self._leaving.set()
+
+    def known(self, name: str, source: str) -> Known:
+        """What is kept of a node's BMC and machine; asks nobody."""
+        bmc, found = self._store.bmc(name, source), self._store.inspected(name, source)
+        shown = bmc_shown(bmc) if bmc else None
+        return Known(shown, found.hardware, found.seen) if found else Known(shown)
+
+    def overview(self) -> Overview:
+        """Every BMC, and what is being done right now."""
+        bmcs = {name: bmc_shown(bmc) for name, bmc in self._store.bmcs().items()}
+        return Overview(bmcs, dict(self.under_way()))
+
+    def under_way(self) -> Mapping[str, str]:
+        """What happened last in each action that runs, by node."""
+        with self._lock:
+            turns = list(self._busy.values())
+        return {turn.node.name: turn.last for turn in turns}
+
+    def status(self, name: str, asker: str, source: str) -> Answer:
+        """Read power, boot override and virtual media; nothing is written down."""
+
+        def work(turn: Turn) -> Answer:
+            seen = patiently(turn, turn.hands.observe)
+            boot = "" if seen.boot is None else f", {said_override(seen.boot)}"
+            return answer(turn, f"{seen.power}{boot}", seen)
+
+        turn, bmc = self._turn(name, "status", asker, source)
+        return self._with_driver(turn, bmc, work)
+
+    def inspect(self, name: str, asker: str, source: str) -> Answer:
+        """Read what the machine is, and keep it."""
+
+        def work(turn: Turn) -> Answer:
+            hardware = patiently(turn, turn.hands.inspect)
+            self._store.keep_hardware(name, hardware, source)
+            return Answer(name, said_hardware(hardware), hardware=hardware)
+
+        return self._act(name, "inspect", asker, source, work)
+
+    def power(self, name: str, asked: PowerAsked, asker: str, source: str) -> Answer:
+        """Change the power, and see that it changed."""
+        stops = asked.action in (PowerAction.OFF, PowerAction.SHUTDOWN)
+        if asked.wait and not stops and not self._hears:
+            problem = "hears the machine through `netboot serve`, which does not run"
+            raise ConfigError(source, "wait", problem)
+
+        def work(turn: Turn) -> Answer:
+            return stop(turn, asked) if stops else start(turn, asked)
+
+        return self._act(name, f"power {asked.action}", asker, source, work)
+
+    def boot(self, name: str, asked: BootAsked, asker: str, source: str) -> Answer:
+        """Set where it boots from, by the first way that works, and read it back."""
+        wanted = asked.override(source)
+        return self._act(
+            *(name, f"boot {said_override(wanted)}", asker, source),
+            lambda turn: self._set_boot(turn, wanted),
+        )
+
+    def media(self, name: str, asked: MediaAsked, asker: str, source: str) -> Answer:
+        """Insert or eject an image, and see that it is in or out."""
+        url = asked.image(source)
+
+        def work(turn: Turn) -> Answer:
+            return insert(turn, url, asked.slot) if url else eject(turn, asked.slot)
+
+        said = f"insert {said_url(url)}" if url else "eject"
+        return self._act(name, f"media {said}", asker, source, work)
+
+    def _set_boot(self, turn: Turn, wanted: BootOverride) -> Answer:
+        found = self._store.inspected(turn.node.name)
+        model = model_of(found.hardware) if found else ""
+        worked = self._store.rungs(model).get(wanted.target) if model else None
+        ways = patiently(turn, lambda: turn.hands.rungs(wanted))
+        goal = Goal(turn.mac, wanted, worked_first(ways, worked), reset=None, sign=Sign.NONE)
+        if not goal.usable():
+            problem = "has no boot override: the machine boots in its own order, and is given what"
+            raise BmcError(f"{turn.hands.name} {problem} its profile says when that is the network")
+        end = loop(turn, goal, nothing, model=model).run().end
+        if isinstance(end, Failed):
+            raise BmcError(end.why)
+        if not model and end.rung is not goal.usable()[0]:
+            self._learn(turn, wanted.target, end.rung)
+        there = goal.override(end.rung)
+        note = f"; {end.note}" if end.note else ""
+        words = f"boots {said_override(there)}, set by {end.rung}{note}"
+        return Answer(turn.node.name, words, boot=there, rung=end.rung)
+
+    def _learn(self, turn: Turn, target: BootTarget, rung: Rung) -> None:
+        """The plain way did not work: learn the model, so that the next one is spared it."""
+        name = turn.node.name
+        with contextlib.suppress(BmcError, OperationError):
+            if (bmc := self._store.bmc(name)) is None:
+                return
+            hardware = self._with_driver(turn, bmc, lambda turn: turn.hands.inspect())
+            self._store.keep_hardware(name, hardware)
+            if model := model_of(hardware):
+                self._store.remember_rung(model, target, rung)
+
+    def _turn(self, name: str, asked: str, asker: str, source: str) -> tuple[Turn, Bmc]:
+        node, bmc = self._store.get(name, source), self._store.bmc(name, source)
+        if bmc is None:
+            problem = f"node {name} has no BMC; `netboot node set {name} --bmc URL` says where"
+            raise ConfigError(source, "bmc", problem)
+        return Turn(node, asked, asker, self._store, self._arrived, self._leaving), bmc
+
+    def _act(
+        self, name: str, asked: str, asker: str, source: str, work: Callable[[Turn], Answer]
+    ) -> Answer:
+        """Do ``work``, alone with the BMC, its beginning and its end in the timeline."""
+        turn, bmc = self._turn(name, asked, asker, source)
+        key = str(bmc.address) if bmc.address.takes_login else name
+        with self._alone(key, turn):
+            turn.tell(f"{asker} asked: {asked}", "asked")
+            try:
+                done = self._with_driver(turn, bmc, work)
+            except NetbootError as error:
+                turn.tell(f"{asked} failed: {error}", "failed")
+                raise
+            turn.tell(f"{asked}: {done.words}", "done")
+            return done
+
+    def _with_driver(self, turn: Turn, bmc: Bmc, work: Callable[[Turn], T]) -> T:
+        """Do ``work`` while a driver is open; what a BMC says never holds its password."""
+        try:
+            turn.driver = self._open(turn, bmc)
+            try:
+                return work(turn)
+            finally:
+                turn.driver.close()
+        except BmcError as error:
+            raise turn.cleaned(error) from None
+
+    def _open(self, turn: Turn, bmc: Bmc) -> Driver:
+        login = login_of(turn.node.name, bmc, self._safe)
+        turn.secret = login.password if login else None
+
+        def say(sentence: str) -> None:
+            turn.said = sentence.removeprefix(f"{turn.node.name}: ")
+            turn.tell(f"a person must do it: {sentence}", "asked")
+
+        return self._opener(turn.node, bmc, login, say)
+
+    @contextlib.contextmanager
+    def _alone(self, key: str, turn: Turn) -> Iterator[None]:
+        """Nobody else acts on this BMC meanwhile.
+
+        Raises:
+            OperationError: somebody does already.
+        """
+        with self._lock:
+            if (other := self._busy.setdefault(key, turn)) is not turn:
+                problem = f"its BMC is busy: {other.asker} asked for {other.asked}; {other.last}"
+                raise OperationError(problem)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._busy[key]

@@ -1,0 +1,143 @@
+"""How commands reach BMCs: through the control program while it runs, else alone.
+
+The two answer alike, errors included; ``Inventory.bmcs`` is one of them.
+"""
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import quote
+
+from netboot.control.bmc_shapes import (
+    Answer,
+    BootAsked,
+    Known,
+    MediaAsked,
+    Overview,
+    PowerAsked,
+)
+
+if TYPE_CHECKING:
+    from netboot.control.bmc_actions import Actions
+
+T = TypeVar("T")
+
+LONGEST_ACTION = 2.0 * 3600
+"""Seconds one action may take: every way of booting is tried, and a machine is waited for."""
+
+
+class Bmcs(Protocol):
+    """BMCs. Safe from many threads; every method raises as ``Inventory``'s do, and BmcError."""
+
+    def overview(self) -> Overview:
+        """Every BMC, and what is being done right now."""
+
+    def known(self, name: str) -> Known:
+        """What is kept of one; asks nobody."""
+
+    def status(self, name: str) -> Answer:
+        """Read power, boot override and virtual media."""
+
+    def power(self, name: str, asked: PowerAsked) -> Answer:
+        """Change the power."""
+
+    def boot(self, name: str, asked: BootAsked) -> Answer:
+        """Set where it boots from."""
+
+    def media(self, name: str, asked: MediaAsked) -> Answer:
+        """Insert or eject an image."""
+
+    def inspect(self, name: str) -> Answer:
+        """Read what the machine is, and keep it."""
+
+
+class DirectBmcs:
+    """BMCs spoken to by this process."""
+
+    def __init__(self, actions: "Actions", asker: str, source: str) -> None:
+        self._actions = actions
+        self._asker = asker
+        self._source = source
+
+    def overview(self) -> Overview:
+        """As ``Bmcs``."""
+        return self._actions.overview()
+
+    def known(self, name: str) -> Known:
+        """As ``Bmcs``."""
+        return self._actions.known(name, self._source)
+
+    def status(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.status(name, self._asker, self._source)
+
+    def power(self, name: str, asked: PowerAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.power(name, asked, self._asker, self._source)
+
+    def boot(self, name: str, asked: BootAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.boot(name, asked, self._asker, self._source)
+
+    def media(self, name: str, asked: MediaAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.media(name, asked, self._asker, self._source)
+
+    def inspect(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.inspect(name, self._asker, self._source)
+
+
+class Ask(Protocol):
+    """Asks the control program."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        body: object = None,
+        timeout: float = ...,
+    ) -> T:
+        """The answer in ``shape``, within ``timeout`` seconds."""
+
+
+class RemoteBmcs:
+    """BMCs spoken to by the control program."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def overview(self) -> Overview:
+        """As ``Bmcs``."""
+        return self._ask("GET", "bmcs", Overview)
+
+    def known(self, name: str) -> Known:
+        """As ``Bmcs``."""
+        return self._ask("GET", f"nodes/{_quoted(name)}/bmc", Known)
+
+    def status(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("GET", name, "power")
+
+    def power(self, name: str, asked: PowerAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("POST", name, "power", asked)
+
+    def boot(self, name: str, asked: BootAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("POST", name, "boot", asked)
+
+    def media(self, name: str, asked: MediaAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("POST", name, "media", asked)
+
+    def inspect(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("POST", name, "inspect")
+
+    def _act(self, method: str, name: str, what: str, asked: object = None) -> Answer:
+        path = f"nodes/{_quoted(name)}/{what}"
+        return self._ask(method, path, Answer, asked, timeout=LONGEST_ACTION)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="backslashreplace")

@@ -1,0 +1,69 @@
+"""Nodes as people write them, each with its BMC beside it, into the store: whole or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netboot.answer.tokens import load_key
+from netboot.bmc.credentials import KEY_FILE, Safe
+from netboot.model import Node, Profile
+from netboot.store.bmc_shapes import Sealing, bmc_change_of, bmc_entry_of, take, take_all
+from netboot.store.shapes import Imported, change_of, node_of, nodes_of
+
+if TYPE_CHECKING:
+    from netboot.store.store import Store
+
+Profiles = Mapping[str, Profile]
+
+
+def safe_in(data_dir: Path) -> Sealing:
+    """What seals and opens BMC passwords; its key is made when it is needed first.
+
+    Raises, when it is called:
+        ConfigError: the key file is not usable.
+    """
+    return lambda: Safe(load_key(data_dir / KEY_FILE))
+
+
+def add(store: "Store", raw: object, source: str, profiles: Profiles, safe: Sealing) -> Node:
+    """Keep a new node in the shape of ``NodeEntry``, with its BMC under ``bmc``.
+
+    Raises:
+        ConfigError: it is not right, or its name or an identity is taken.
+    """
+    plain, bmc = take(raw)
+    node = node_of(plain, source, profiles)
+    hands = None if bmc is None else bmc_entry_of(bmc, node.name, safe, source, "bmc")
+    store.add(node, source, hands)
+    return node
+
+
+def update(
+    store: "Store", name: str, raw: object, source: str, profiles: Profiles, safe: Sealing
+) -> Node:
+    """Change a node by a ``NodeChange``, and its BMC by what is under ``bmc``.
+
+    Raises:
+        ConfigError: it may not become that.
+    """
+    plain, bmc = take(raw)
+    change = change_of(plain, source, profiles)
+    hands = None if bmc is None else bmc_change_of(bmc, name, safe, source)
+    return store.update(name, change, source, hands)
+
+
+def import_all(
+    store: "Store", raw: object, source: str, profiles: Profiles, safe: Sealing
+) -> Imported:
+    """Add or replace a list of nodes; a node without ``bmc`` keeps the BMC it has.
+
+    Raises:
+        ConfigError: one of them is not right.
+    """
+    plain, bmcs = take_all(raw)
+    nodes = nodes_of(plain, source, profiles)
+    hands = {
+        place: bmc_entry_of(bmc, nodes[place].name, safe, source, f"[{place}].bmc")
+        for place, bmc in bmcs.items()
+    }
+    return store.import_nodes(nodes, source, hands)
