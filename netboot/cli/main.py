@@ -25,6 +25,7 @@ _COMMANDS = {
     "explain": "netboot.cli.explain:explain",
     "doctor": "netboot.cli.doctor:doctor",
     "simulate": "netboot.cli.simulate:simulate",
+    "lab": "netboot.cli.lab:lab",
     "dhcp-snippet": "netboot.cli.dhcp_snippet:dhcp_snippet",
 }
 

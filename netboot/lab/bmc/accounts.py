@@ -145,7 +145,7 @@ class Accounts:
         }
 
     def _session_list(self) -> Json:
-        members = [f"{SESSIONS}/{number}" for number in self._sessions]
+        members = [f"{SESSIONS}/{number}" for number in tuple(self._sessions)]
         return collection(SESSIONS, "SessionCollection", "Session Collection", members)
 
     def _log_in(self, body: Json) -> Outcome:

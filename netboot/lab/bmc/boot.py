@@ -83,7 +83,7 @@ class BootSettings:
             boot[f"{_PREFIX}Mode"] = override.mode
             boot[f"{_PREFIX}Mode@Redfish.AllowableValues"] = list(self._machine.modes)
         if self._has_uri:
-            boot[_URI] = override.uri
+            boot[_URI] = override.uri or None
         return boot
 
     def write(self, wanted: object) -> None:
@@ -101,7 +101,7 @@ class BootSettings:
             if value not in values:
                 raise bad("PropertyValueNotInList", str(value), _PREFIX + name)
         override = self.override
-        uri = wanted.get(_URI, override.uri)
+        uri = wanted.get(_URI, override.uri) or ""  # null takes it away, as "" does
         if not isinstance(uri, str):
             raise bad("PropertyValueTypeError", _URI)
         self._lock.check()

@@ -1,6 +1,5 @@
 """Virtual media of a virtual BMC: slots whose images the machine itself reads."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from netboot.lab.bmc.messages import Problem, bad
 from netboot.lab.bmc.resource import Json, Outcome, Resource, Tree, collection, head
 
 STALE_READS = 2
-"""How often a BMC that is slow to eject is read until the slot is empty; the first read fails."""
+"""Reads of a slot that do not show it empty yet, after a slow eject; the first of them fails."""
 
 _PARAMETERS = (
     "Image",
@@ -48,21 +47,12 @@ class Media:
         owner: the URI of the system or manager they belong to.
         machine: reads the images.
         quirk: what this BMC does otherwise.
-        uploads: the images people have uploaded, name → where the machine finds it.
     """
 
-    def __init__(
-        self,
-        tree: Tree,
-        owner: str,
-        machine: VirtualMachine,
-        quirk: Quirk,
-        uploads: Mapping[str, str],
-    ) -> None:
+    def __init__(self, tree: Tree, owner: str, machine: VirtualMachine, quirk: Quirk) -> None:
         self.path = f"{owner}/VirtualMedia"
         self._machine = machine
         self._quirk = quirk
-        self._uploads = uploads
         self._slots = [Slot("Cd", ("CD", "DVD"))]
         if quirk.media_unusable_slots:
             self._slots.insert(0, Slot("Applet", ("CD", "DVD"), usable=False))
@@ -86,15 +76,16 @@ class Media:
             )
 
     def _read(self, path: str, slot: Slot) -> Json:
-        if slot.stale:
+        stale = slot.stale
+        if stale:
             slot.stale -= 1
-            if slot.stale == STALE_READS - 1:
+            if stale == STALE_READS:
                 raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the slot is busy")
         medium = head(path, "VirtualMedia", "v1_6_5", f"Virtual {slot.types[0]}") | {
             "MediaTypes": list(slot.types),
             "Image": slot.image,
             "ImageName": PurePosixPath(slot.image).name if slot.image else None,
-            "Inserted": slot.inserted or bool(slot.stale),
+            "Inserted": slot.inserted or bool(stale),
             "ConnectedVia": "URI" if slot.inserted else "NotConnected",
             "WriteProtected": True,
         }
@@ -136,25 +127,21 @@ class Media:
         if slot.inserted or slot.stale:
             raise Problem(HTTPStatus.CONFLICT, "ResourceInUse", slot.name)
         try:
-            self._machine.insert(slot.name, self._place(image))
+            self._check(image)
+            self._machine.insert(slot.name, image)
         except Refused as refusal:
             raise bad("GeneralError", str(refusal)) from None
         slot.image, slot.inserted = image, True
 
-    def _place(self, image: str) -> str:
-        """Where the machine finds an image, of how this BMC wants it named."""
+    def _check(self, image: str) -> None:
+        """Refuse an image named as this BMC does not take it."""
         quirk = self._quirk
-        if quirk.media_by_name:
-            if image not in self._uploads:
-                raise bad("ActionParameterValueNotInList", image, "Image")
-            return self._uploads[image]
         if urlsplit(image).scheme.lower() not in quirk.media_schemes:
             raise bad("ActionParameterValueNotInList", image, "Image")
         if any(char in image for char in quirk.media_bad_characters):
             raise bad("ActionParameterValueNotInList", image, "Image")
         if quirk.media_directory and image.endswith(".iso"):
             raise bad("GeneralError", "The image must be a directory.")
-        return image
 
     def _eject(self, slot: Slot, _: Json) -> Outcome:
         self._take(slot)

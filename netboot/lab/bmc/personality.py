@@ -88,7 +88,7 @@ def _standard(tree: Tree, setup: Setup, power: Power) -> None:
     media = ""
     if quirk.media_at != "none":
         owner = system if quirk.media_at == "Systems" else manager
-        media = Media(tree, owner, machine, quirk, uploads={}).path
+        media = Media(tree, owner, machine, quirk).path
     if quirk.media_at == "Systems":
         parts["VirtualMedia"] = media
     System(tree, machine, quirk, power, boot, parts)

@@ -123,10 +123,14 @@ class Drive:
         return self._keep(_parameter(request, "image"), "upload:", len(request.body))
 
     def write_remote(self, request: Request) -> Reply:
-        """POST /api/msd/write_remote?url=URL[&image=NAME]: it fetches the image itself."""
+        """POST /api/msd/write_remote?url=URL[&image=NAME]: it fetches the image itself.
+
+        It tells its progress by a line of JSON each second, and is not JSON as a whole.
+        """
         url = _parameter(request, "url")
         name = parse_qs(request.query).get("image", [PurePosixPath(url).name])[0]
-        return self._keep(name, url, 0)
+        line = self._keep(name, url, 0).body + b"\r\n"
+        return Reply(HTTPStatus.OK, line * 2, {"Content-Type": "application/x-ndjson"})
 
     def remove(self, request: Request) -> Reply:
         """POST /api/msd/remove?image=NAME."""

@@ -105,6 +105,7 @@ class Service:
         if request.method == "DELETE" and resource.delete:
             self._check_match(path, resource, request)
             resource.delete()
+            self._writes.pop(path, None)
             return written(Outcome())
         body = _object(request.body, empty=request.method == "POST" and not resource.needs_body)
         if request.method == "POST" and (act := resource.post):

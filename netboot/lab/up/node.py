@@ -1,0 +1,279 @@
+"""A virtual machine with real firmware, under the hands of virtual BMCs.
+
+One QEMU process lives from ``QemuMachine()`` to ``close()``; power goes on and off inside it:
+
+    off      ``stop`` + ``system_reset``: the CPU stands at its reset vector
+    on       ``system_reset`` and ``cont``
+    reset    ``system_reset``
+
+QEMU tells the firmware its boot order at each reset, whoever causes it. So an override for one
+start is this: the order is changed at once, and changed back as soon as the next start has begun.
+A second monitor only wakes us up for that; what happened is read from the first one, where events
+stand in order with the replies to our commands.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from netboot.errors import OperationError
+from netboot.lab.bmc.machine import BootDevice, Refused
+from netboot.lab.program import Program
+from netboot.lab.qmp import Qmp
+from netboot.lab.up.qemu import Hardware, command
+from netboot.model import Mac
+
+START_TIMEOUT = 20.0
+RESET_TIMEOUT = 20.0
+"""Seconds a reset may take under TCG on a busy machine."""
+SLOT = "Cd"
+SCHEMES = frozenset({"http", "https", "nfs"})
+"""Where QEMU's block drivers can read a medium."""
+
+_QUIET = 3600.0
+"""Seconds after which a machine that says nothing is listened to anew."""
+
+Start = Callable[[list[str], Path], Program]
+
+
+class QemuMachine:
+    """One machine, made switched off.
+
+    Args:
+        hardware: what it is made of.
+        directory: for its files; it is there.
+        order: its own boot order.
+        start: starts a command where its taps and its BMC's address are.
+
+    Attributes:
+        hardware: as given.
+
+    Raises:
+        OperationError: QEMU or its firmware is not installed, or did not start.
+    """
+
+    cpus = 1
+
+    def __init__(
+        self, hardware: Hardware, directory: Path, order: Sequence[BootDevice], start: Start
+    ) -> None:
+        self.hardware = hardware
+        self.serial_log = directory / "serial.log"
+        self._own_order = tuple(order)
+        self._once = False
+        self._starts = 0
+        self._lock = threading.RLock()
+        monitors = directory / "qmp", directory / "events"
+        self.program = start(command(hardware, directory, monitors), self.serial_log)
+        self._qmp, self._events = map(self._connected, monitors)
+        self._arrange(None)
+        self._listener = threading.Thread(
+            target=self._listen, name=f"events of {hardware.name}", daemon=True
+        )
+        self._listener.start()
+
+    @property
+    def name(self) -> str:
+        """Its serial number."""
+        return self.hardware.name
+
+    @property
+    def uuid(self) -> Any:  # noqa: ANN401 -- UUID
+        """Its SMBIOS UUID."""
+        return self.hardware.uuid
+
+    @property
+    def macs(self) -> Sequence[Mac]:
+        """Of its NICs."""
+        return [nic.mac for nic in self.hardware.nics]
+
+    @property
+    def memory_mib(self) -> int:
+        """Its memory."""
+        return self.hardware.memory
+
+    @property
+    def modes(self) -> Sequence[str]:
+        """Its firmware's."""
+        return ("Legacy",) if self.hardware.firmware == "bios" else ("UEFI",)
+
+    @property
+    def boot_devices(self) -> frozenset[BootDevice]:
+        """What is plugged in."""
+        there = {BootDevice.CD}
+        if self.hardware.nics:
+            http = self.hardware.firmware == "uefi-http"
+            there.add(BootDevice.HTTP if http else BootDevice.NETWORK)
+        if self.hardware.disks:
+            there.add(BootDevice.DISK)
+        return frozenset(there)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether its CPU runs."""
+        with self._lock:
+            return bool(self._qmp.command("query-status")["running"])
+
+    @property
+    def starts(self) -> int:
+        """How often it has started, by whatever."""
+        with self._lock:
+            self._take_resets()
+            return self._starts
+
+    def power_on(self) -> None:
+        """Start it; does nothing to one that is on."""
+        with self._lock:
+            if not self.is_on:
+                self._reset()
+                self._started()
+                self._qmp.command("cont")
+
+    def power_off(self) -> None:
+        """Pull the plug; does nothing to one that is off."""
+        with self._lock:
+            if self.is_on:
+                self._qmp.command("stop")
+                self._reset()
+
+    def reset(self) -> None:
+        """Press the reset button of one that is on."""
+        with self._lock:
+            if self.is_on:
+                self._reset()
+                self._started()
+
+    def shutdown(self) -> None:
+        """Press the power button, which its system may ignore."""
+        with self._lock:
+            self._qmp.command("system_powerdown")
+
+    def set_boot(self, device: BootDevice | None, *, once: bool, url: str = "") -> None:
+        """Put a device in front of the boot order, for the next start or for good.
+
+        Raises:
+            Refused: it has no such device, or its firmware takes the URL from DHCP alone.
+        """
+        if device is not None and device not in self.boot_devices:
+            raise Refused(f"{self.name} cannot boot from {device}")
+        if url:
+            raise Refused("the firmware takes the URL of an HTTP boot from DHCP alone")
+        with self._lock, self._standing_still():
+            self._arrange(device, once=once)
+            if self._take_resets():  # it was about to reboot, and saw half of the order
+                self._arrange(device, once=once)
+                self._reset()
+                self._started()
+
+    def insert(self, slot: str, image: str) -> None:
+        """Have QEMU itself read the image at a URL.
+
+        Raises:
+            Refused: there is no such slot, or the image cannot be read.
+        """
+        if slot != SLOT or urlsplit(image).scheme.lower() not in SCHEMES:
+            raise Refused(f"only {', '.join(sorted(SCHEMES))} can be read, into {SLOT}")
+        medium = {"id": "cd0", "filename": image, "format": "raw", "read-only-mode": "read-only"}
+        with self._lock:
+            try:
+                self._qmp.command("blockdev-change-medium", medium)
+            except OperationError as error:
+                raise Refused(str(error)) from None
+
+    def eject(self, slot: str) -> None:
+        """Empty the slot, whatever the system says to it."""
+        if slot == SLOT:
+            with self._lock:
+                self._qmp.command("eject", {"id": "cd0", "force": True})
+
+    def close(self) -> None:
+        """End QEMU. Calling it twice is fine."""
+        self.program.end()
+        self._listener.join()
+        self._qmp.close()
+        self._events.close()
+
+    def _reset(self) -> None:
+        """Reset, and wait until it has happened: then the firmware's boot order is made."""
+        self._take_resets()
+        self._qmp.command("system_reset")
+        while self._qmp.wait_for_event("RESET", RESET_TIMEOUT)["guest"]:
+            self._started()
+
+    def _take_resets(self) -> int:
+        """Count the starts that the system itself has caused by now; how many were new."""
+        self._qmp.command("query-status")  # every event until its reply has come with it
+        before = self._starts
+        with contextlib.suppress(OperationError):  # no more
+            while True:
+                if self._qmp.wait_for_event("RESET", 0)["guest"]:
+                    self._started()
+        return self._starts - before
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """Halt the CPU, so that no reboot comes in between."""
+        if not self.is_on:
+            yield
+            return
+        self._qmp.command("stop")
+        self._take_resets()
+        try:
+            yield
+        finally:
+            self._qmp.command("cont")
+
+    def _started(self) -> None:
+        self._starts += 1
+        if self._once:
+            self._arrange(None)
+
+    def _arrange(self, override: BootDevice | None, *, once: bool = False) -> None:
+        """Tell QEMU the order of the next start."""
+        self._once = once
+        kinds = [override, *self._own_order] if override else self._own_order
+        wanted = list(dict.fromkeys(device for kind in kinds for device in self._of(kind)))
+        for device in self._all:
+            self._set_bootindex(device, -1)  # an index in use would be refused
+        for index, device in enumerate(wanted):
+            self._set_bootindex(device, index)
+
+    @property
+    def _all(self) -> list[str]:
+        kinds = (BootDevice.NETWORK, BootDevice.DISK, BootDevice.CD)
+        return [device for kind in kinds for device in self._of(kind)]
+
+    def _of(self, kind: BootDevice) -> list[str]:
+        match kind:
+            case BootDevice.NETWORK | BootDevice.HTTP:
+                return [f"nic{number}" for number in range(len(self.hardware.nics))]
+            case BootDevice.DISK:
+                return [f"disk{number}" for number in range(len(self.hardware.disks))]
+            case _:
+                return ["cd0"]
+
+    def _set_bootindex(self, device: str, index: int) -> None:
+        path = f"/machine/peripheral/{device}"
+        self._qmp.command("qom-set", {"path": path, "property": "bootindex", "value": index})
+
+    def _listen(self) -> None:
+        """Be awake for every reset until QEMU ends."""
+        while self.program.process.poll() is None:
+            with contextlib.suppress(OperationError):  # silence, or its end
+                self._events.wait_for_event("RESET", _QUIET)
+                with self._lock:
+                    self._take_resets()
+
+    def _connected(self, path: Path) -> Qmp:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self.program.process.poll() is None:
+            try:
+                return Qmp(path)
+            except (OSError, OperationError):  # not there yet, or ending: its output says why
+                time.sleep(0.02)  # QEMU has no other way to say that its monitor is there
+        self.program.end()
+        raise OperationError(f"QEMU did not start: {self.program.tail()}")

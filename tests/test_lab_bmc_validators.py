@@ -1,0 +1,157 @@
+"""DMTF's own validators have nothing against the generic personality.
+
+The schemas are DMTF's CSDL files (DSP8010), in the folder ``NETBOOT_CSDL`` names or else in
+``../shared/redfish-csdl`` beside the repository. What passed and what is not tested is recorded in
+``golden/redfish``: a property or assertion that is not tested any more must be put down there, and
+one that is tested now be taken out.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from netboot.lab.bmc.certificate import self_signed
+from netboot.lab.bmc.faults import Fault
+from netboot.lab.bmc.machine import FakeMachine
+from netboot.lab.bmc.virtual import VirtualBmc
+from tests.redfish_peer import Peer
+
+HERE = Path(__file__).parent
+RECORDS = HERE / "golden" / "redfish"
+CSDL = HERE.parent.parent / "shared" / "redfish-csdl"
+TIMEOUT = 100
+
+LINE = re.compile(
+    r"INFO - Validating (?P<uri>\S+)\.\.\.|(?P<result>PASS|WARN|FAIL|SKIP) - (?P<path>\S+)"
+)
+
+
+def csdl() -> Path:
+    """The folder of CSDL files; fails the test where there is none."""
+    named = os.environ.get("NETBOOT_CSDL")
+    folder = Path(named) if named else CSDL
+    if not (folder / "ServiceRoot_v1.xml").is_file():
+        pytest.fail(
+            f"no CSDL files (ServiceRoot_v1.xml …) in {folder}:"
+            " name a folder that has them in NETBOOT_CSDL, or put them into ../shared/redfish-csdl"
+        )
+    return folder
+
+
+def validate(tool: str, bmc: VirtualBmc, directory: Path, *options: str | Path) -> str:
+    """Run one of the validators; what it printed."""
+    config = directory / "validator.ini"
+    login = "[Authentication]\nuser = admin\npassword = password\n"
+    config.write_text(f"{login}[Connection]\nrhost = {bmc.url}\n")
+    script = Path(sys.executable).with_name(tool)
+    command = [sys.executable, HERE / "loopback_only.py", script, "--config", config, *options]
+    plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=plain | {"REQUESTS_CA_BUNDLE": str(directory / "ca.pem")},  # there where TLS is
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_service_validator_finds_no_fault(tmp_path: Path) -> None:
+    with VirtualBmc(FakeMachine()) as bmc, Peer(bmc) as peer:
+        state_of_all_kinds(bmc, peer)
+        options = ("--schema_directory", csdl(), "--skipschema", "--logdir", tmp_path / "logs")
+        said = validate("rf_service_validator", bmc, tmp_path, *options)
+        (log,) = tmp_path.glob("logs/*/*.log")
+        found = summary(log, peer)
+    record = tomllib.loads((RECORDS / "service-validator.toml").read_text())
+    assert found["FAIL"] == {}
+    assert passed(said) >= record["passed"]
+    assert found["WARN"] == record["warned"]
+    assert found["SKIP"] == record["untested"]
+
+
+def state_of_all_kinds(bmc: VirtualBmc, peer: Peer) -> None:
+    """A medium, an override, and a task that has ended: more to be judged."""
+    peer.insert({"Image": "http://192.0.2.1/x.iso"})
+    peer.override("UefiHttp", HttpBootUri="http://192.0.2.1/x.efi")
+    bmc.faults.add(Fault("task", "POST"))
+    peer.reset("On")
+
+
+def passed(said: str) -> int:
+    """The first number in the service validator's table."""
+    table = re.search(r"^\|\s+(\d+)\s+\|", said, re.MULTILINE)
+    assert table, said
+    return int(table[1])
+
+
+def summary(log: Path, peer: Peer) -> dict[str, dict[str, list[str]]]:
+    """By result and type of resource, the properties that had it; of array elements the first."""
+    found: dict[str, defaultdict[str, set[str]]] = {
+        result: defaultdict(set) for result in ("PASS", "WARN", "FAIL", "SKIP")
+    }
+    kind = ""
+    for line in filter(None, map(LINE.search, log.read_text().splitlines())):
+        if line["uri"]:
+            session = "/Sessions/" in line["uri"]  # the validator's own, which is gone by now
+            kind = "Session" if session else peer.get(line["uri"])["@odata.type"].split(".")[-1]
+        else:
+            found[line["result"]][kind].add(re.sub(r"/\d+(?=/|$)", "/0", line["path"]))
+    return {
+        result: {kind: sorted(paths) for kind, paths in sorted(by_kind.items())}
+        for result, by_kind in found.items()
+    }
+
+
+def test_the_protocol_validator_finds_no_fault(tmp_path: Path) -> None:
+    certificate = self_signed("127.0.0.1")
+    (tmp_path / "ca.pem").write_text(certificate.pem)
+    with VirtualBmc(FakeMachine(), certificate=certificate) as bmc:
+        options = ("--report-type", "tsv", "--report-dir", tmp_path, "--avoid-http-redirect")
+        validate("rf_protocol_validator", bmc, tmp_path, *options)
+    (report,) = tmp_path.glob("*.tsv")
+    with report.open(newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    record = tomllib.loads((RECORDS / "protocol-validator.toml").read_text())
+    assert [row for row in rows if row["Result"] == "FAIL"] == []
+    warned = {row["Assertion"] for row in rows if row["Result"] == "WARN"}
+    assert warned <= record["may_warn"].keys()
+    assert sum(row["Result"] == "PASS" for row in rows) + len(warned) >= record["passed"]
+    untested = {row["Assertion"] for row in rows if row["Result"] == "NOT_TESTED"}
+    assert untested == {name for names in record["untested"].values() for name in names}
+
+
+def test_the_validators_reach_nothing_but_loopback(tmp_path: Path) -> None:
+    script = tmp_path / "out.py"
+    script.write_text(
+        "import socket\n"
+        "udp = socket.socket(type=socket.SOCK_DGRAM)\n"
+        "for way in (lambda: socket.create_connection(('192.0.2.1', 80), 1),\n"
+        "            lambda: socket.getaddrinfo('dmtf.example', 80),\n"
+        "            lambda: udp.sendto(b'', ('239.255.255.250', 1900))):\n"
+        "    try:\n        way()\n"
+        "    except PermissionError as error:\n        print(error)\n"
+    )
+    command = [sys.executable, HERE / "loopback_only.py", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
+    assert done.stdout.splitlines() == [
+        "socket.getaddrinfo of 192.0.2.1",
+        "socket.getaddrinfo of dmtf.example",
+        "socket.sendto to 239.255.255.250",
+    ]
+
+
+def test_no_schemas_is_loud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NETBOOT_CSDL", str(tmp_path))
+    with pytest.raises(pytest.fail.Exception, match=r"NETBOOT_CSDL.*\.\./shared/redfish-csdl"):
+        csdl()
