@@ -16,7 +16,9 @@ _SILENT = frozenset({"online", "description", "bootMode", "externallyProvisioned
 _READ = frozenset({"bootMACAddress", "bmc", "rootDeviceHints", "image"})
 _REFERENCES = ("userData", "networkData", "metaData")
 _USERINFO = re.compile(r"//[^/]*@")
-_LATER = "say it with `netboot node set NAME --bmc ADDRESS --bmc-user USER --bmc-password-file FILE`"
+_LATER = (
+    "say it with `netboot node set NAME --bmc ADDRESS --bmc-user USER --bmc-password-file FILE`"
+)
 
 
 def read(sources: list[Source], files: Files) -> Reading:  # noqa: ARG001 -- the readers' common shape
