@@ -44,8 +44,9 @@ def csdl() -> Path:
     if (folder / "ServiceRoot_v1.xml").is_file():
         return folder
     missing = (
-        f"NOT JUDGED by the DMTF's service validator: no CSDL files (ServiceRoot_v1.xml …) in {folder}:"
-        " name a folder that has them in NETBOOT_CSDL, or put them into ../shared/redfish-csdl"
+        "NOT JUDGED by the DMTF's service validator: "
+        f"no CSDL files (ServiceRoot_v1.xml …) in {folder}: "
+        "name a folder that has them in NETBOOT_CSDL, or put them into ../shared/redfish-csdl"
     )
     if named:
         pytest.fail(missing)
