@@ -71,7 +71,8 @@ def loaders(records: Records, rules: Rules, catalogue: Catalogue) -> Iterator[Fi
 
 
 def _one(image_dir: Path, context: Context) -> Iterator[Finding]:
-    again = f"netboot image fetch {image_dir.name}"
+    own = library.is_own(image_dir)
+    again = f"netboot image {f'add {image_dir.name} FILE…' if own else f'fetch {image_dir.name}'}"
     bad: list[str] = []
     try:
         folder = library.current(image_dir)
@@ -86,7 +87,7 @@ def _one(image_dir: Path, context: Context) -> Iterator[Finding]:
         yield _images(Severity.PROBLEM, line, again)
     age = context.now - manifest.fetched_at.timestamp()
     what = f"image {image_dir.name} {manifest.version}, {age / DAY:.0f} days old"
-    if age > OLD:
+    if age > OLD and not own:
         yield _images(
             Severity.NOTICE, f"{what}: old installers find no drivers on new mirrors", again
         )
