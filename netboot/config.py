@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from netboot.checked import Checked, convert, printable, read_toml, shown
 from netboot.errors import ConfigError
@@ -72,6 +72,13 @@ Listen = Annotated[
         description="an address and a port such as 127.0.0.1:8443",
     ),
 ]
+FacadeUser = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-9;-~]{1,64}\Z",
+        description="a user's name of 1 to 64 characters, none of them a colon",
+    ),
+]
 
 
 class Server(Checked, frozen=True):
@@ -124,6 +131,35 @@ class Api(Checked, frozen=True):
     listen: Listen = "127.0.0.1:8443"
 
 
+class RedfishFacade(Checked, frozen=True):
+    """A Redfish service for machines whose boot order nothing but our answers can change.
+
+    ``listen``: where; it is not served without. ``label``: of the nodes it is for. ``users``: who
+    may, each with where the password is: ``file:/PATH``, ``env:NAME`` or ``command:LINE``.
+    ``certificate`` and ``key``: PEM files; one that signs itself is made where there are none.
+    """
+
+    listen: Listen | None = None
+    label: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^=\s]{1,63}=[^\s]{1,63}\Z",
+            description='a label with its value such as "redfish=facade"',
+        ),
+    ] = "redfish=facade"
+    certificate: Folder | None = None
+    key: Folder | None = None
+    users: dict[FacadeUser, str] = field(default_factory=dict)
+
+    @property
+    def members(self) -> tuple[str, str] | None:
+        """The label of the nodes that obey it; None where it is not served."""
+        if self.listen is None:
+            return None
+        key, _, value = self.label.partition("=")
+        return key, value
+
+
 class Debian(Checked, frozen=True):
     """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given.
 
@@ -143,6 +179,7 @@ class Settings(Checked, frozen=True):
     tftp: Tftp = Tftp()
     api: Api = Api()
     debian: Debian = Debian()
+    redfish_facade: RedfishFacade = RedfishFacade()
 
     @property
     def interfaces(self) -> tuple[str, ...]:
@@ -241,10 +278,14 @@ def _check_addresses(settings: Settings, source: str) -> None:
             given = shown(settings.http.advertise)
             problem = f"= {given}: must be an IPv4 address; IPv6 is not served yet"
             raise ConfigError(source, "http.advertise", problem) from None
-    _, _, port = settings.api.listen.rpartition(":")
-    if not 1 <= int(port) <= 65535:  # noqa: PLR2004 -- the range of a port
-        problem = f"= {shown(settings.api.listen)}: must end in a port from 1 to 65535"
-        raise ConfigError(source, "api.listen", problem)
+    facade = settings.redfish_facade
+    for key, listen in (("api", settings.api.listen), ("redfish_facade", facade.listen)):
+        if listen is not None and not 1 <= int(listen.rpartition(":")[2]) <= 65535:  # noqa: PLR2004 -- the range of a port
+            problem = f"= {shown(listen)}: must end in a port from 1 to 65535"
+            raise ConfigError(source, f"{key}.listen", problem)
+    if (facade.certificate is None) != (facade.key is None):
+        problem = "and redfish_facade.key go together: name both or neither"
+        raise ConfigError(source, "redfish_facade.certificate", problem)
 
 
 _SEPARATORS = {"interfaces": ",", "templates": ":"}
@@ -257,4 +298,5 @@ _VARIABLES = {
         (name, getattr(Settings(), name)) for name in Settings.__struct_fields__
     )
     for key in default.__struct_fields__
+    if key != "users"  # a table: there is no one value for a variable to have
 }

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """The installer said how far it is; a failed step has its exit status in the detail."""
     INSTALLED = "installed"
     """The installer called home at its end: from now on the machine starts from its disk."""
+    OVERRIDE = "override"
+    """A boot override for one boot was obeyed, and is over; its number is in the data."""
     FILE = "file"
     """Some other file of an image was sent."""
     PROBE = "probe"
@@ -44,6 +46,8 @@ class Kind(StrEnum):
     """Somebody asked for a machine's secrets who should not, or a second time."""
     BMC = "bmc"
     """Something was asked of its BMC, tried or answered; ``came`` in the data says how it went."""
+    CONSOLE = "console"
+    """A line the machine said on its serial line while somebody had its console."""
     LOST = "lost"
     """Events were dropped because a buffer was full; the detail says how many."""
 

@@ -93,6 +93,34 @@ class State(StrEnum):
     """Its installer called home: it starts from its disk until somebody asks again."""
 
 
+class BootSource(StrEnum):
+    """What a machine starts from; the targets of a boot override that a boot server can obey."""
+
+    NONE = "none"
+    """No override: a machine that boots from the network alone then starts from its disk."""
+    DISK = "disk"
+    PXE = "pxe"
+    """From the network: whatever its profile says."""
+    CD = "cd"
+    """From the image in its virtual CD drive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What somebody says over Redfish that a machine starts from.
+
+    Attributes:
+        once: for the next boot only.
+        image: URL of what is in its virtual CD drive, whether or not it starts from that.
+        number: drawn with each override, so that one is never taken for another.
+    """
+
+    source: BootSource = BootSource.NONE
+    once: bool = False
+    image: str | None = None
+    number: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine somebody registered: what has any of these identities is it.
@@ -106,6 +134,8 @@ class Node:
         state: how far its installation is.
         installation: which of the installations asked for that is, from 1 on: an installer that
             was started for an earlier one cannot end a later one.
+        override: what was said over Redfish last, None where nothing ever was. It counts for
+            nodes of the facade only (``netboot.policy.Rules``).
     """
 
     name: str
@@ -119,6 +149,7 @@ class Node:
     loader: str | None = None
     state: State = State.ENROLLED
     installation: int = 1
+    override: Override | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +319,7 @@ class Decision:
             and for a Raspberry Pi, whose ROM knows its own files' names.
         shape: how to offer it; None exactly when the verdict is IGNORE.
         lesson: why it is not the first offer for its kind, "" where it is; one of the reasons.
+        override: the boot override it obeys, None where there is none.
     """
 
     verdict: Verdict
@@ -296,3 +328,4 @@ class Decision:
     loader: str | None = None
     shape: Shape | None = None
     lesson: str = ""
+    override: Override | None = None

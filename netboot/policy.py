@@ -6,16 +6,30 @@ they were found; the last one is what settled it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netboot.clients import kind_of
 from netboot.learning import NOTHING
 from netboot.matching import Match
-from netboot.model import Client, Decision, Firmware, Learned, Mac, Profile, State, Verdict
+from netboot.model import (
+    BootSource,
+    Client,
+    Decision,
+    Firmware,
+    Learned,
+    Mac,
+    Node,
+    Override,
+    Profile,
+    State,
+    Verdict,
+)
 
 IGNORE = "ignore"
 LOCAL = "local"
 """The profile that starts a machine from its own disk."""
+SANBOOT = "sanboot"
+"""The profile that starts a machine from a CD image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +39,19 @@ class Rules:
     Attributes:
         profiles: every known profile by name.
         unknown: what a machine nobody registered gets: ``ignore`` or a profile's name.
+        facade: the label of the nodes that start from what is said over Redfish, and without that
+            from their disk; None where that is not served.
     """
 
     profiles: Mapping[str, Profile]
     unknown: str = IGNORE
+    facade: tuple[str, str] | None = None
+
+    def override(self, node: Node) -> Override | None:
+        """The boot override ``node`` obeys, None where it boots by its profile alone."""
+        if self.facade is None or self.facade not in node.labels.items():
+            return None
+        return node.override or Override()
 
 
 def decide(
@@ -50,11 +73,24 @@ def decide(
             state says so yet.
     """
     profile, reason = _profile(client.mac, match, rules)
+    override = None if match is None else rules.override(match.node)
+    if override is not None:
+        profile, reason = _obeying(override, profile, reason, rules)
     if profile is not None and _is_done(rules.profiles[profile], match, installed=installed):
         profile = LOCAL if LOCAL in rules.profiles else None
         reason = f"{reason}; {_done(match)}"
     if profile is None:
         return Decision(Verdict.IGNORE, (reason,))
+    decision = _answer(client, match, profile, reason, learned)
+    if override is None or decision.verdict is Verdict.IGNORE:
+        return decision
+    return replace(decision, override=override)
+
+
+def _answer(
+    client: Client, match: Match | None, profile: str, reason: str, learned: Learned
+) -> Decision:
+    """How ``client`` is given ``profile``."""
     kind = kind_of(client)
     shape = kind.shapes[learned.shape % len(kind.shapes)]
     if client.firmware is Firmware.IPXE:
@@ -73,18 +109,26 @@ def decide(
     return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
 
 
-def _once(profile: str, reason: str, match: Match | None, rules: Rules) -> tuple[str | None, str]:
-    """What a machine gets whose installation is done: the same again would erase it."""
-    again = (
-        f"netboot node install {match.node.name} --reinstall"
-        if match is not None
-        else "netboot node add"
-    )
-    said = f"{reason}, is installed already, so it starts from its disk ({again} installs it again)"
-    if LOCAL not in rules.profiles:
-        return None, f"{said}; there is no profile {LOCAL}, so it is not answered"
-    del profile
-    return LOCAL, said
+def _obeying(
+    override: Override, profile: str | None, reason: str, rules: Rules
+) -> tuple[str | None, str]:
+    """What a machine gets by a boot override, and why; ``profile`` is what it would get without."""
+    times = "once" if override.once else "always"
+    match override.source:
+        case BootSource.PXE:
+            return profile, f"{reason}; its boot override over Redfish says Pxe, {times}"
+        case BootSource.CD if override.image is not None:
+            said, wanted = f"Cd, {times}, and {override.image} is in", SANBOOT
+        case BootSource.CD:
+            said, wanted = f"Cd, {times}, and the drive is empty, so it starts from its disk", LOCAL
+        case BootSource.DISK:
+            said, wanted = f"Hdd, {times}", LOCAL
+        case BootSource.NONE:
+            said, wanted = "nothing, so it starts from its disk", LOCAL
+    whole = f"{reason}; its boot override over Redfish says {said}"
+    if wanted in rules.profiles:
+        return wanted, whole
+    return None, f"{whole}; there is no profile {wanted}, so it is not answered"
 
 
 def _is_done(profile: Profile, match: Match | None, *, installed: bool) -> bool:

@@ -125,7 +125,9 @@ MISTAKES = {
         "must be a URL that starts with http:// or https://"
     ),
     "http = 3": "http: = 3: must be a table with the keys port, advertise",
-    "[htpp]": "htpp: is no known key; allowed here: server, http, dhcp, tftp, api, debian",
+    "[htpp]": (
+        "htpp: is no known key; allowed here: server, http, dhcp, tftp, api, debian, redfish_facade"
+    ),
     "[http]\nprt = 1": "http.prt: is no known key; allowed here: port, advertise",
     '[http]\n"a\\u001b\\nb" = 1': (
         'http."a\\x1b\\nb": is no known key; allowed here: port, advertise'

@@ -12,7 +12,7 @@ from netboot.model import Answer, AnswerKind, Profile
 SHIPPED = load_profiles()
 NAMES = [
     *("chain", "debian-12", "debian-13", "debian-13-arm64", "fedora", "linux"),
-    *("local", "memtest", "menu", "rescue", "ubuntu-24.04"),
+    *("local", "memtest", "menu", "rescue", "sanboot", "ubuntu-24.04"),
 ]
 INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "fedora", "ubuntu-24.04"]
 OWN = 'script = "ipxe/own.ipxe"\n'

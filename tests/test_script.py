@@ -85,6 +85,7 @@ GOLDEN_SCRIPTS = {
     "fedora.ipxe": lambda: script("fedora", **TREES),
     "memtest.ipxe": lambda: script("memtest", console="tty0 ttyS0,115200n8"),
     "rescue.ipxe": lambda: script("rescue"),
+    "sanboot.ipxe": lambda: script("sanboot", sanboot_url="http://192.0.2.9/ipa.iso?node=n1"),
     "chain.ipxe": lambda: script("chain", **TREES),
     "retry.ipxe": lambda: error_script(
         "templates/ipxe/debian.ipxe line 7: node n1: 'hostnam' is undefined", SERVER, MAC

@@ -1,6 +1,6 @@
 """What every BMC driver can do. One file a protocol implements it; all calls block."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from netboot.bmc.model import BootOverride, Hardware, Observed, PowerAction, Rung
 
@@ -43,3 +43,43 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Log out and drop the connections; never raises."""
+
+
+class SerialLine(Protocol):
+    """A machine's serial line. One thread may read while another writes."""
+
+    def read(self, timeout: float) -> bytes:
+        """What has come, waiting up to ``timeout`` seconds; b"" for nothing.
+
+        Raises:
+            BmcError: the line has ended, and all that came before was read.
+        """
+
+    def write(self, characters: bytes) -> None:
+        """Type; waits while the BMC is slow.
+
+        Raises:
+            BmcError: the line has ended, or the BMC takes no more.
+        """
+
+    def close(self) -> None:
+        """End it; never raises."""
+
+
+@runtime_checkable
+class HasConsole(Protocol):
+    """A driver that may reach the serial line."""
+
+    def console(self) -> SerialLine | None:
+        """The machine's serial line, until it is closed; None where this BMC has none.
+
+        The line outlives the driver's ``close``.
+        """
+
+
+@runtime_checkable
+class HasScreen(Protocol):
+    """A driver that may see the screen."""
+
+    def screenshot(self) -> bytes | None:
+        """What the machine shows, as PNG or JPEG; None where this BMC does not see it."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Protocol
 
 from netboot.bmc import ipmi_fru
+from netboot.bmc.ipmi_console import SolLine
 from netboot.bmc.ipmi_session import Session
 from netboot.bmc.model import (
     BootMode,
@@ -89,6 +90,7 @@ class IpmiDriver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect: Callable[[], Requests] = lambda: connect(host, port, login)
+        self._connect_lasting: Callable[[], Session] = lambda: Session(host, port, login)
         self._pause = pause
         self._clock = clock
         self._wanted: BootOverride | None = None
@@ -161,6 +163,14 @@ class IpmiDriver:
     def inspect(self) -> Hardware:
         """What the BMC's own identity and its FRU inventory say."""
         return ipmi_fru.hardware(self._session.request)
+
+    def console(self) -> SolLine:
+        """The serial line, by SOL in a session of its own.
+
+        Raises:
+            BmcError: somebody else has it, or it is not to be had.
+        """
+        return SolLine(self._connect_lasting())
 
     def close(self) -> None:
         """Log out."""

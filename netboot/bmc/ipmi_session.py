@@ -30,6 +30,8 @@ _ROUND = 0.02
 """Seconds the loop waits for packets before it looks for requests again."""
 _NO_ANSWER = 0xFFFF
 """pyghmi's own, beside the completion codes of one byte."""
+_SOL = 1
+"""Payload type (section 13.27.3)."""
 _PASSING = frozenset({0xC0, 0xC3, 0xD1, 0xD2})
 """Completion codes that pass: busy, timeout, firmware update, starting (section 5.2)."""
 
@@ -39,18 +41,21 @@ Reply = Mapping[str, Any]
 
 
 class Session:
-    """A logged-in session with one BMC.
+    """A logged-in session with one BMC, which nobody else shares.
 
     Args:
         host: name or address. ``port``: UDP.
         login: who we are.
+
+    Attributes:
+        where: host and port, for errors.
 
     Raises:
         BmcError: it did not answer (retryable), or did not let us in.
     """
 
     def __init__(self, host: str, port: int, login: Login) -> None:
-        self._where = f"{host}:{port}"
+        self.where = f"{host}:{port}"
         self._session: Any = None
         self._log_in(_numeric(host, port), port, login)
 
@@ -80,14 +85,39 @@ class Session:
         what = f"the IPMI request {netfn:#04x}/{command:#04x}"
         if said is None or code == _NO_ANSWER:
             raise BmcError(
-                f"{self._where} did not answer {what}", retryable=True, effect_unknown=not repeat
+                f"{self.where} did not answer {what}", retryable=True, effect_unknown=not repeat
             )
         if code:
             raise BmcError(
-                f"{self._where} refused {what}: {_words(said)} ({code:#04x})",
+                f"{self.where} refused {what}: {_words(said)} ({code:#04x})",
                 retryable=code in _PASSING,
             )
         return bytes(said.get("data", b""))
+
+    @property
+    def number(self) -> int:
+        """What the BMC calls this session; 0 for one that is closed."""
+        session = self._session
+        return 0 if session is None else int(session.sessionid)
+
+    def on_sol(self, take: Callable[[bytes], Sequence[bytes]] | None) -> None:
+        """Hand each SOL payload to ``take``, in pyghmi's thread, and send what it gives.
+
+        None ends it.
+        """
+        session = self._session
+
+        def handle(payload: object) -> None:
+            if take and isinstance(payload, bytes | bytearray):
+                _send_sol(session, take(bytes(payload)))
+
+        if session is not None:
+            session.sol_handler = handle if take else None
+
+    def send_sol(self, payloads: Sequence[bytes]) -> None:
+        """Send SOL payloads, each once; does not wait."""
+        if payloads and (session := self._session) is not None:
+            _the_loop().post(lambda: _send_sol(session, payloads))
 
     def close(self) -> None:
         """Log out; never raises."""
@@ -109,9 +139,10 @@ class Session:
 
             command = Command(
                 bmc=address,
-                userid=user,
-                password=password,
+                userid=user.encode(),  # by text, pyghmi never forgets that this login has begun
+                password=password.encode(),
                 port=port,
+                kg=_Unshared(password),
                 onlogon=lambda reply, _command: answer(reply),
                 keepalive=False,
             )
@@ -120,13 +151,21 @@ class Session:
         said = _the_loop().ask(start, LOGIN_TIMEOUT)
         if said is None or "error" in said:
             self.close()
-            raise _login_refused(self._where, said)
+            raise _login_refused(self.where, said)
 
     def _idle(self) -> None:
         """Leave the session fit for the next request; pyghmi asks this of who gives a callback."""
         if self._session is not None:
             self._session.incommand = False
             self._session.evq.clear()
+
+
+class _Unshared(str):
+    """The key a session has anyway, but equal to no other's: pyghmi shares sessions that are."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 class _Loop:
@@ -175,6 +214,10 @@ class _Loop:
             self._work.put(finally_)
             return None
 
+    def post(self, work: Callable[[], None]) -> None:
+        """Call ``work``, which raises nothing, in the loop's thread soon."""
+        self._work.put(work)
+
     def _run(self) -> None:
         from pyghmi.ipmi.private.session import Session as Pyghmi  # type: ignore[import-untyped] # noqa: PLC0415 -- slow, without types
 
@@ -193,6 +236,14 @@ class _Loop:
 @cache
 def _the_loop() -> _Loop:
     return _Loop()
+
+
+def _send_sol(session: Any, payloads: Sequence[bytes]) -> None:  # noqa: ANN401 -- pyghmi's
+    try:
+        for payload in payloads:
+            session.send_payload(bytearray(payload), payload_type=_SOL, retry=False)
+    except Exception as error:  # noqa: BLE001 -- pyghmi's own; what is lost is sent again
+        log.debug("SOL: %r", error)
 
 
 def _numeric(host: str, port: int) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from netboot.bmc import redfish_boot, redfish_inventory, redfish_power
+from netboot.bmc import redfish_boot, redfish_inventory, redfish_power, redfish_screen
 from netboot.bmc.address import Address
-from netboot.bmc.driver import Driver
+from netboot.bmc.driver import Driver, HasConsole, SerialLine
 from netboot.bmc.model import (
     BootMode,
     BootOverride,
@@ -156,6 +156,18 @@ class RedfishDriver:
             self._system.quirk,
             frozenset(name for name, has in can.items() if has),
         )
+
+    def console(self) -> SerialLine | None:
+        """The serial line by IPMI of the same BMC, where it says that it speaks it."""
+        port = self._system.ipmi_port
+        if self._open_ipmi is None or port is None:
+            return None
+        ipmi = self._open_ipmi(port)
+        return ipmi.console() if isinstance(ipmi, HasConsole) else None
+
+    def screenshot(self) -> bytes | None:
+        """What the machine shows, where this kind of BMC sees it."""
+        return redfish_screen.screenshot(self._connection, self._system.quirk)
 
     def close(self) -> None:
         """Log out and drop the connections; never raises."""

@@ -203,6 +203,12 @@ class Connection:
         if state in _FAILED:
             raise BmcError(f"{reply.request}: {state}: {words(seen.said)}", request=reply.request)
 
+    def opened(self) -> tuple[requests.Session, str]:
+        """What carries requests that are not Redfish's, logged in, and the URL before a path."""
+        if not self._is_open:
+            self._patiently(self._open)
+        return self._connector._session, self._base  # noqa: SLF001 -- no other door
+
     def close(self) -> None:
         """Log out; never raises."""
         auth, self._auth, self._is_open = self._auth, None, False
@@ -225,7 +231,7 @@ class Connection:
         try:
             service = sushy.main.Sushy(self._base, auth=auth, connector=self._connector)
         except sushy.exceptions.ConnectionError as error:
-            raise self._lost("GET", ROOT, error) from None
+            raise self.lost("GET", ROOT, error) from None
         except _REFUSED:
             refusal = self._refusal("GET", ROOT)
             if refusal.retryable:
@@ -250,7 +256,7 @@ class Connection:
         try:
             self._auth.refresh_session()
         except sushy.exceptions.ConnectionError as error:
-            raise self._lost("GET", ROOT, error) from None
+            raise self.lost("GET", ROOT, error) from None
         except _REFUSED:
             raise refused from None
 
@@ -266,7 +272,7 @@ class Connection:
                 server_side_retries_left=0,
             )
         except sushy.exceptions.ConnectionError as error:
-            raise self._lost(method, path, error, request) from None
+            raise self.lost(method, path, error, request) from None
         except _REFUSED:
             raise self._refusal(method, path, request) from None
         return Reply(
@@ -311,7 +317,7 @@ class Connection:
             return busy
         return BmcError(problem, request=request)
 
-    def _lost(self, method: str, path: str, error: Exception, request: str = "") -> BmcError:
+    def lost(self, method: str, path: str, error: Exception, request: str = "") -> BmcError:
         """What it means that no reply came."""
         loss = why_lost(error.__context__ or error)
         return BmcError(

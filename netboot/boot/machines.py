@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from netboot.boot.attempts import Attempts
+from netboot.boot.boot_once import BootOnce
 from netboot.boot.decisions import Decisions
 from netboot.boot.installations import Installations
 from netboot.boot.journal import Journal, Note
@@ -19,12 +20,14 @@ from netboot.learning import Learning
 from netboot.matching import described
 from netboot.model import (
     Arch,
+    BootSource,
     Client,
     Decision,
     Firmware,
     Learned,
     Mac,
     Node,
+    Override,
     Profile,
     Server,
     Verdict,
@@ -47,6 +50,7 @@ class Machines:
         learning: what machines taught us in earlier runs.
         attempts: whose DISCOVER was heard in earlier runs.
         installations: which machines called home in earlier runs.
+        boot_once: which boot overrides were obeyed in earlier runs.
         clock: seconds since the epoch.
 
     Attributes:
@@ -65,6 +69,7 @@ class Machines:
         learning: Learning,
         attempts: Attempts,
         installations: Installations,
+        boot_once: BootOnce | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = Rules({})
@@ -72,6 +77,7 @@ class Machines:
         self.learning = learning
         self.attempts = attempts
         self.installations = installations
+        self.boot_once = boot_once or BootOnce()
         self.clock = clock
         self._http_port = http_port
         self._advertise = advertise
@@ -87,6 +93,8 @@ class Machines:
 
     def discovered(self, client: Client) -> Decision:
         """What a DISCOVER of ``client`` is answered with; asking again teaches us something."""
+        if self.boot_once.kept.running and (node := self.node(client)) is not None:
+            self.boot_once.begins(node)
         before = self.learning.now(client.mac)
         decision = self._decide(client, before)
         if decision.verdict is Verdict.IGNORE:
@@ -103,11 +111,14 @@ class Machines:
         return self._decide(client, self.learning.now(client.mac))
 
     def _decide(self, client: Client, learned: Learned) -> Decision:
-        basis = self.snapshot, self.rules, self.installations.version
+        versions = self.installations.version, self.boot_once.version
+        basis = self.snapshot, self.rules, versions
         return self._decisions.of(client, learned, *basis)
 
     def _made(self, client: Client, learned: Learned) -> Decision:
         match = self.snapshot.match(client)
+        if match is not None:
+            match = replace(match, node=self.boot_once.now(match.node))
         done = self.installations.is_done(client.mac, None if match is None else match.node)
         return decide(client, match, self.rules, learned, installed=done)
 
@@ -187,10 +198,26 @@ class Machines:
         self.remind()
 
     def remind(self) -> None:
-        """Tell the control program again of machines that called home, until it shows that."""
-        known = self.installations.follow(lambda mac: self.node(self._last_seen(mac)), self.clock())
-        for mac, number in known:
+        """Tell the control program again of what it must know, until it shows that."""
+
+        def node_of(mac: Mac) -> Node | None:
+            return self.node(self._last_seen(mac))
+
+        now = self.clock()
+        for mac, number in self.installations.follow(node_of, now):
             self.home(mac, number, "told again")
+        for obeyed in self.boot_once.follow(node_of, now):
+            self._obeyed(obeyed.mac, obeyed.override, "; told again")
+
+    def obeys(self, mac: Mac, node: Node, override: Override) -> None:
+        """A script was given by ``override``: one for one boot is over with this boot."""
+        if self.boot_once.obeys(mac, node, override, self.clock()):
+            self._obeyed(mac, override)
+
+    def _obeyed(self, mac: Mac, override: Override, more: str = "") -> None:
+        image = f" {override.image}" if override.source is BootSource.CD and override.image else ""
+        line = f"{override.source.value}{image}, once: obeyed by this boot{more}"
+        self.record(Kind.OVERRIDE, mac, line, override=override.number)
 
     def home(self, mac: Mac, number: int, detail: str, **said: str) -> None:
         """Write down that the installation ``number`` of ``mac`` is done."""

@@ -15,8 +15,10 @@ from netboot import learning
 from netboot.answer.profiles import load_profiles, stamp
 from netboot.answer.render import Templates
 from netboot.answer.tokens import Tokens, load_key
+from netboot.boot import boot_once
 from netboot.boot.attempts import Attempts
 from netboot.boot.bearers import Bearers
+from netboot.boot.boot_once import BootOnce
 from netboot.boot.dhcp import ProxyDhcp
 from netboot.boot.drops import DropReport
 from netboot.boot.http import BootHttp
@@ -81,6 +83,10 @@ class BootProgram:
             reactor, settings.run_dir / "installed.json", _DONE.decode, MAX_TABLE_FILE
         )
         self._installations = Installations(self._done.read())
+        self._obeyed = KeptFile(
+            reactor, settings.run_dir / "obeyed.json", boot_once.decode, MAX_TABLE_FILE
+        )
+        self._boot_once = BootOnce(self._obeyed.read())
         self._ticks = 0
         self._machines = Machines(
             http_port=settings.http.port,
@@ -88,6 +94,7 @@ class BootProgram:
             learning=Learning(lessons.read()),
             attempts=self._attempts,
             installations=self._installations,
+            boot_once=self._boot_once,
         )
         self._machines.on_lesson = lambda worked: lessons.keep(learning.encode(worked))
         self._personal = Personal(Templates(settings.templates))
@@ -193,6 +200,9 @@ class BootProgram:
         if self._installations.changed:
             self._installations.changed = False
             self._done.keep(msgspec.json.encode(self._installations.kept()))
+        if self._boot_once.changed:
+            self._boot_once.changed = False
+            self._obeyed.keep(msgspec.json.encode(self._boot_once.kept))
 
     def _keep_heard(self) -> None:
         """What was heard since the last time goes to disk, for a restart in mid-boot."""
@@ -252,4 +262,4 @@ def _rules(settings: Settings, report: Callable[[str], None]) -> Rules:
     if unknown not in (IGNORE, *profiles):
         allowed = ", ".join([IGNORE, *sorted(profiles)])
         raise ConfigError("configuration", "dhcp.unknown", f'= "{unknown}": allowed: {allowed}')
-    return Rules(profiles, unknown)
+    return Rules(profiles, unknown, settings.redfish_facade.members)

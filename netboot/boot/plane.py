@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.script import error_script
@@ -13,12 +14,24 @@ from netboot.boot.source import BytesSource, FileSource, Source
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
-from netboot.model import Arch, Client, Firmware, Image, ImageFile, Mac, Verdict
+from netboot.model import (
+    Arch,
+    Client,
+    Firmware,
+    Image,
+    ImageFile,
+    Mac,
+    Node,
+    Override,
+    Verdict,
+)
 from netboot.snapshot import EMPTY
 from netboot.wire.pxe import RASPBERRY_PI_OUIS
 
 AUTOEXEC = "autoexec.ipxe"
 """What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
+IMAGE_URL = "sanboot_url"
+"""The variable of profile ``sanboot`` that names the image."""
 
 _WHOLE = 200
 _NO_SUCH_RANGE = 416
@@ -140,10 +153,11 @@ class BootPlane:
         machines.heard(mac, peer)
         profile = machines.choose(mac, decision.profile, query.get("profile", ""))
         node, server = machines.node(client), machines.server(local)
+        told = with_image(node, decision.override)
         try:
             token = self._bearers.issue(mac, node, profile)
             profiles = machines.rules.profiles.values()
-            text = self._personal.script(client, node, profile, server, token, profiles)
+            text = self._personal.script(client, told, profile, server, token, profiles)
         except NotBootable as problem:
             machines.record(Kind.FAILED, mac, str(problem), profile=profile.name)
             return error_script(str(problem), server, mac)
@@ -157,6 +171,8 @@ class BootPlane:
             address=peer,
             **installation,
         )
+        if node is not None and decision.override is not None:
+            machines.obeys(mac, node, decision.override)
         machines.scripted(mac)
         return text
 
@@ -196,6 +212,13 @@ class BootPlane:
         elif not sent.complete and sent.sent:
             problem = f"{sent.name} by HTTP broke off after {sent.sent} of {sent.size} bytes"
             self._machines.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
+
+
+def with_image(node: Node | None, override: Override | None) -> Node | None:
+    """The node with the variable that the script of profile ``sanboot`` starts from."""
+    if node is None or override is None or override.image is None:
+        return node
+    return replace(node, vars={**node.vars, IMAGE_URL: override.image})
 
 
 def _kind_of(name: str) -> Kind:

@@ -45,7 +45,8 @@ def explain(
     with open_inventory(found) as inventory:
         snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
     match = snapshot.match(client)
-    rules = Rules(load_profiles(found.templates), found.dhcp.unknown)
+    facade = found.redfish_facade.members
+    rules = Rules(load_profiles(found.templates), found.dhcp.unknown, facade)
     decision = decide(client, match, rules, _learned(found, client))
     if as_json:
         click.echo(msgspec.json.encode(_document(client, match, decision)))

@@ -10,6 +10,7 @@ from netboot.answer.profiles import load_profiles
 from netboot.cli.bmc import boot, inspect, media, power
 from netboot.cli.bmc_options import bmc_of, bmc_options
 from netboot.cli.bmc_show import bmc_document, bmc_lines
+from netboot.cli.console import console
 from netboot.cli.main import settings
 from netboot.cli.node_import import import_
 from netboot.cli.node_install import install
@@ -159,7 +160,7 @@ def remove(ctx: click.Context, name: str) -> None:
     click.echo(f"node {name} removed")
 
 
-for command in (power, boot, media, inspect, install):
+for command in (power, boot, media, inspect, console, install):
     node.add_command(command)
 node.add_command(import_)
 

@@ -36,7 +36,9 @@ from netboot.control.bmc_steps import (
     start,
     stop,
 )
-from netboot.control.bmc_turn import Opener, Turn, login_of, open_for
+from netboot.control.bmc_turn import Opener, Turn, login_of, no_bmc, open_for
+from netboot.control.consoles import Consoles
+from netboot.control.screens import Screens
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
 from netboot.store.bmc_shapes import Bmc, bmc_shown
 from netboot.store.store import Store
@@ -55,7 +57,11 @@ class Actions:
         safe: opens kept passwords; asked for when one is needed.
         arrived: called when events were kept.
         hears: whether machines' packets reach this store, so that one can be waited for.
+        screens: keeps what machines showed when they missed a deadline; None: nobody does.
         opener: opens a driver.
+
+    Attributes:
+        consoles: the machines' serial lines.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Actions:
         *,
         arrived: Callable[[], None] = lambda: None,
         hears: bool = False,
+        screens: Screens | None = None,
         opener: Opener = open_for,
     ) -> None:
         self._store = store
@@ -75,6 +82,8 @@ class Actions:
         self._leaving = threading.Event()
         self._lock = threading.Lock()
         self._busy: dict[str, Turn] = {}
+        self._screens = screens
+        self.consoles = Consoles(store, safe, opener, arrived, self._leaving)
 
     def leave(self) -> None:
         """End all waiting; what was asked of a BMC is in the timelines."""
@@ -181,9 +190,9 @@ class Actions:
     def _turn(self, name: str, asked: str, asker: str, source: str) -> tuple[Turn, Bmc]:
         node, bmc = self._store.get(name, source), self._store.bmc(name, source)
         if bmc is None:
-            problem = f"node {name} has no BMC; `netboot node set {name} --bmc URL` says where"
-            raise ConfigError(source, "bmc", problem)
-        return Turn(node, asked, asker, self._store, self._arrived, self._leaving), bmc
+            raise no_bmc(name, source)
+        where = (self._store, self._arrived, self._leaving, self._screens)
+        return Turn(node, asked, asker, *where), bmc
 
     def _act(
         self, name: str, asked: str, asker: str, source: str, work: Callable[[Turn], Answer]

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from netboot.checked import convert
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
 from netboot.control.bmc_shapes import Answer, BootAsked, MediaAsked, PowerAsked
+from netboot.control.console_api import add_consoles
 from netboot.control.threads import Threads
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ def add_bmcs(app: FastAPI, actions: Actions, body: Body, source: str) -> None:
         return _json(await threads.run(work))
 
     _add_reading(app, actions, source, done)
+    add_consoles(app, actions.consoles, source)
 
     @app.post("/api/v1/nodes/{name}/power")
     async def power(name: str, request: Request) -> Response:

@@ -3,6 +3,7 @@
 The two answer alike, errors included; ``Inventory.bmcs`` is one of them.
 """
 
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from netboot.control.bmc_shapes import (
     Overview,
     PowerAsked,
 )
+from netboot.control.console_remote import Console
 
 if TYPE_CHECKING:
     from netboot.control.bmc_actions import Actions
@@ -47,6 +49,9 @@ class Bmcs(Protocol):
 
     def inspect(self, name: str) -> Answer:
         """Read what the machine is, and keep it."""
+
+    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+        """Its serial line, until the ``with`` block ends; what it says is kept if ``keep``."""
 
 
 class DirectBmcs:
@@ -85,6 +90,11 @@ class DirectBmcs:
         """As ``Bmcs``."""
         return self._actions.inspect(name, self._asker, self._source)
 
+    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+        """As ``Bmcs``."""
+        consoles = self._actions.consoles
+        return closing(consoles.open(name, self._asker, self._source, keep=keep))
+
 
 class Ask(Protocol):
     """Asks the control program."""
@@ -100,11 +110,19 @@ class Ask(Protocol):
         """The answer in ``shape``, within ``timeout`` seconds."""
 
 
+class OpenConsole(Protocol):
+    """Opens a console that the control program holds."""
+
+    def __call__(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+        """The console of a node."""
+
+
 class RemoteBmcs:
     """BMCs spoken to by the control program."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, open_console: OpenConsole) -> None:
         self._ask = ask
+        self._open_console = open_console
 
     def overview(self) -> Overview:
         """As ``Bmcs``."""
@@ -133,6 +151,10 @@ class RemoteBmcs:
     def inspect(self, name: str) -> Answer:
         """As ``Bmcs``."""
         return self._act("POST", name, "inspect")
+
+    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+        """As ``Bmcs``."""
+        return self._open_console(name, keep=keep)
 
     def _act(self, method: str, name: str, what: str, asked: object = None) -> Answer:
         path = f"nodes/{_quoted(name)}/{what}"

@@ -7,8 +7,10 @@ decides.
 import contextlib
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from netboot.bmc.closed_loop import ClosedLoop, Expect
+from netboot.bmc.driver import HasScreen
 from netboot.bmc.goal import Failed, Goal, Sign
 from netboot.bmc.history import Came, Did, where
 from netboot.bmc.history import Event as Step
@@ -22,7 +24,7 @@ from netboot.bmc.model import (
 )
 from netboot.control.bmc_shapes import Answer, PowerAsked, said_url
 from netboot.control.bmc_turn import Turn
-from netboot.errors import BmcError
+from netboot.errors import BmcError, OperationError
 from netboot.events import Kind
 
 T = TypeVar("T")
@@ -111,11 +113,16 @@ def insert(turn: Turn, url: str, slot: str | None) -> Answer:
 
     def shows(seen: Observed) -> bool:
         held = [medium for medium in seen.media if medium.inserted and slot in (None, medium.slot)]
-        return any(medium.image in (None, url) for medium in held)
+        return any(_is_of(medium.image, url) for medium in held)
 
     attempt(turn, f"insert {said_url(url)}", lambda: turn.hands.insert(url, slot))
     seen = until(turn, shows, MEDIA_WITHIN, "no slot holds the image")
     return answer(turn, f"inserted {said_url(url)}", seen)
+
+
+def _is_of(image: str | None, url: str) -> bool:
+    """Whether a slot that says ``image`` holds ``url``: some say its name or its folder alone."""
+    return image is None or url.startswith(image) or urlsplit(url).path.endswith(f"/{image}")
 
 
 def eject(turn: Turn, slot: str | None) -> Answer:
@@ -163,6 +170,8 @@ def start(turn: Turn, asked: PowerAsked) -> Answer:
     expect = _heard(turn) if asked.wait else _switched_on(turn, history)
     end = loop(turn, goal, expect, history).run().end
     if isinstance(end, Failed):
+        if where(history, Did.RESET):
+            keep_screen(turn)
         raise BmcError(end.why)
     heard = where(history, Did.LISTEN, Came.OK)
     words = f", then {heard[-1].words}" if heard and asked.wait else ""
@@ -170,6 +179,20 @@ def start(turn: Turn, asked: PowerAsked) -> Answer:
     readings = where(history, Did.READ, Came.OK)
     power = readings[-1].power if readings else power
     return Answer(turn.node.name, f"{turn.said or _DONE[done]}{words}", power)
+
+
+def keep_screen(turn: Turn) -> None:
+    """Keep what the machine shows, where its BMC sees it, and name the file in the timeline."""
+    if turn.screens is None or not isinstance(turn.hands, HasScreen):
+        return
+    try:
+        image = turn.hands.screenshot()
+        path = image and turn.screens.keep(turn.node.name, image, turn.clock())
+    except (BmcError, OperationError) as error:
+        turn.tell(f"its screen cannot be kept: {error}", Came.REFUSED.value)
+    else:
+        if path:
+            turn.tell(f"its screen is in {path}", Came.OK.value, screenshot=str(path))
 
 
 def loop(

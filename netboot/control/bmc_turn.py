@@ -15,6 +15,7 @@ from netboot.bmc.driver import Driver
 from netboot.bmc.history import Came, Did
 from netboot.bmc.history import Event as Step
 from netboot.bmc.model import Login, Secret
+from netboot.control.screens import Screens
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
 from netboot.model import Node
@@ -61,6 +62,7 @@ class Turn:
         store: keeps the timeline.
         arrived: called when events were kept.
         leaving: set when the program ends.
+        screens: keeps screenshots; None where nobody does.
         secret: never written down.
         last: what happened last, for whoever looks on.
         said: what a person was told to do, "" where nobody is needed.
@@ -73,6 +75,7 @@ class Turn:
     store: Store
     arrived: Callable[[], None]
     leaving: threading.Event
+    screens: Screens | None = None
     secret: Secret | None = None
     last: str = "begins"
     said: str = ""
@@ -154,6 +157,12 @@ def said_step(step: Step) -> str:
     words = f": {step.words}" if step.words else ""
     request = f" ({step.request})" if step.request else ""
     return f"{rung}{what} {_CAME[step.came]}{words}{request}"
+
+
+def no_bmc(name: str, source: str) -> ConfigError:
+    """The error that a node has no BMC."""
+    problem = f"node {name} has no BMC; `netboot node set {name} --bmc URL` says where"
+    return ConfigError(source, "bmc", problem)
 
 
 def login_of(name: str, bmc: Bmc, safe: Callable[[], Safe]) -> Login | None:

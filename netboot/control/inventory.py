@@ -12,6 +12,7 @@ import functools
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
@@ -22,9 +23,11 @@ import msgspec
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs, RemoteBmcs
+from netboot.control.console_remote import open_console
 from netboot.control.entries import add, import_all, safe_in, update
 from netboot.control.lock import DataLock, Held
 from netboot.control.problems import error_of
+from netboot.control.screens import Screens, screens_in
 from netboot.errors import OperationError
 from netboot.model import Group, Node, Profile
 from netboot.policy import installing
@@ -120,9 +123,15 @@ class Direct:
     """The store, opened by this process."""
 
     def __init__(
-        self, store: "Store", source: str, profiles: Mapping[str, Profile], safe: Sealing
+        self,
+        store: "Store",
+        source: str,
+        profiles: Mapping[str, Profile],
+        safe: Sealing,
+        screens: Screens,
     ) -> None:
         self._store = store
+        self._screens = screens
         self._source = source
         self._profiles = profiles
         self._safe = safe
@@ -133,7 +142,8 @@ class Direct:
         from netboot.control.bmc_actions import Actions  # noqa: PLC0415 -- most commands need none
         from netboot.control.peers import user_name  # noqa: PLC0415 -- likewise
 
-        return DirectBmcs(Actions(self._store, self._safe), user_name(), self._source)
+        actions = Actions(self._store, self._safe, screens=self._screens)
+        return DirectBmcs(actions, user_name(), self._source)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -198,7 +208,7 @@ class Remote:
     @functools.cached_property
     def bmcs(self) -> Bmcs:
         """As ``Inventory``."""
-        return RemoteBmcs(self._ask)
+        return RemoteBmcs(self._ask, partial(open_console, self._client, source=self._source))
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -305,7 +315,8 @@ def _direct(settings: Settings, source: str) -> Iterator[Direct]:
 
     with Store(settings.database) as store:
         profiles = load_profiles(settings.templates)
-        yield Direct(store, source, profiles, safe_in(settings.data_dir))
+        safe, screens = safe_in(settings.data_dir), screens_in(settings.data_dir)
+        yield Direct(store, source, profiles, safe, screens)
 
 
 @contextlib.contextmanager

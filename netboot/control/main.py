@@ -23,6 +23,7 @@ from netboot.config import Settings
 from netboot.control.api import Desk, operator_app, public_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
 from netboot.control.entries import safe_in
+from netboot.control.facade.opened import Facade, facade_of
 from netboot.control.link import LinkServer
 from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
@@ -93,6 +94,9 @@ class _Control:
         self._actions = Actions(store, safe, arrived=self._kept, hears=True)
         self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions)
         self._metrics = Metrics(store)
+        self._facade = facade_of(
+            settings, store, self._actions, changed=self._news.changed, arrived=self._kept
+        )
         self._link = LinkServer(store, self._news, self._desk.arrived, self._metrics)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -102,12 +106,14 @@ class _Control:
             loop.add_signal_handler(number, stop.set)
         with contextlib.ExitStack() as stack:
             # first what may be refused: nobody must reach a program that is about to end
-            public = stack.enter_context(listen_tcp(self._settings.api.listen))
+            public = stack.enter_context(listen_tcp(self._settings.api.listen, "api.listen"))
+            redfish = stack.enter_context(self._redfish())
             boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
             control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
             servers = [
                 _Http(operator_app(self._desk, self._metrics), control),
                 _Http(public_app(self._metrics), public),
+                *redfish,
             ]
             await self._link.start(boot)
             work = [loop.create_task(server.run()) for server in servers]
@@ -137,6 +143,15 @@ class _Control:
                 self._loop.call_soon_threadsafe(self._desk.arrived.fire)
 
     @contextlib.contextmanager
+    def _redfish(self) -> "Iterator[list[_Http]]":
+        """The facade's server, where it is to be served."""
+        if (facade := self._facade) is None:
+            yield []
+            return
+        with listen_tcp(facade.listen, "redfish_facade.listen") as listener:
+            yield [_Http(facade.app, listener, facade)]
+
+    @contextlib.contextmanager
     def _unix(self, name: str, mode: int) -> Iterator[socket.socket]:
         path = self._settings.run_dir / name
         with listen_unix(path, mode) as listener:
@@ -147,9 +162,9 @@ class _Control:
 
 
 class _Http(uvicorn.Server):
-    """uvicorn on a socket of ours; signals are ours too."""
+    """uvicorn on a socket of ours, over TLS where ``tls`` has a certificate; signals are ours."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, tls: Facade | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -161,6 +176,8 @@ class _Http(uvicorn.Server):
                 server_header=False,
                 limit_concurrency=MAX_REQUESTS,
                 timeout_graceful_shutdown=GRACE,
+                ssl_certfile=tls.certificate if tls else None,
+                ssl_keyfile=tls.key if tls else None,
             )
         )
         self._listener = listener

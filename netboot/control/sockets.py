@@ -43,8 +43,8 @@ def listen_unix(path: Path, mode: int) -> socket.socket:
     return found
 
 
-def listen_tcp(address: str) -> socket.socket:
-    """Listen on ``host:port``; an IPv6 address stands in brackets.
+def listen_tcp(address: str, key: str) -> socket.socket:
+    """Listen on ``host:port``; an IPv6 address stands in brackets. ``key``: the setting's name.
 
     Raises:
         ConfigError: the address is not ours, or the port is taken; says by whom where it can.
@@ -56,7 +56,7 @@ def listen_tcp(address: str) -> socket.socket:
         )[0]
         found = socket.socket(family, kind)
     except OSError as error:
-        raise _refused(address, str(error.strerror)) from None
+        raise _refused(key, address, str(error.strerror)) from None
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(where)
@@ -65,7 +65,7 @@ def listen_tcp(address: str) -> socket.socket:
         found.close()
         taken = error.errno == errno.EADDRINUSE
         why = f"taken by {holder_of(int(port))}" if taken else str(error.strerror)
-        raise _refused(address, why) from None
+        raise _refused(key, address, why) from None
     found.setblocking(False)  # noqa: FBT003 -- the socket module's signature
     return found
 
@@ -82,5 +82,5 @@ def holder_of(port: int) -> str:
     return "another program"
 
 
-def _refused(address: str, why: str) -> ConfigError:
-    return ConfigError("configuration", "api.listen", f'= "{address}": cannot listen there: {why}')
+def _refused(key: str, address: str, why: str) -> ConfigError:
+    return ConfigError("configuration", key, f'= "{address}": cannot listen there: {why}')

@@ -43,7 +43,8 @@ def check(context: Context) -> Iterable[Finding]:
             yield _images(Severity.PROBLEM, what, f"netboot image fetch {name}")
     for name in sorted(present):
         yield from _one(folder / name, context)
-    rules = Rules(profiles, context.settings.dhcp.unknown)
+    settings = context.settings
+    rules = Rules(profiles, settings.dhcp.unknown, settings.redfish_facade.members)
     yield from loaders(records, rules, Catalogue(library.installed(folder, _silent)))
     yield _room(folder)
 

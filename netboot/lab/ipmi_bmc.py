@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from netboot.errors import OperationError
 from netboot.lab.bmc.machine import BootDevice, Refused, VirtualMachine
@@ -31,11 +31,22 @@ class Start(Protocol):
         """The running command."""
 
 
+@runtime_checkable
+class HasSerial(Protocol):
+    """A machine with a serial line.
+
+    Attributes:
+        serial: the UNIX socket that is its other end.
+    """
+
+    serial: Path
+
+
 class IpmiBmc:
     """A running virtual BMC, ended by ``close``.
 
     Args:
-        machine: what it controls.
+        machine: what it controls; SOL carries its serial line where it ``HasSerial``.
         directory: where its socket and its log go.
         user: who may log in. ``password``: likewise.
         address: IPv4. ``port``: UDP; 0 takes a free one.
@@ -80,6 +91,7 @@ class IpmiBmc:
             "password": password,
             "uuid": str(machine.uuid),
             "boot_devices": sorted(machine.boot_devices),
+            "serial": str(machine.serial) if isinstance(machine, HasSerial) else None,
             "fru": inventory("netboot", "virtual machine", "lab", machine.name).hex(),
         }
         self._stream.sendall(json.dumps(introduction).encode() + b"\n")

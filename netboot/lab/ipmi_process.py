@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from pyghmi.ipmi.private import session as pyghmi_session  # type: ignore[import
 
 from netboot.lab.bmc.machine import BootDevice
 from netboot.lab.ipmi_options import NO_OVERRIDE, BootOptions
+from netboot.lab.ipmi_serial import Command, SerialOverLan
 
 MOST_SESSIONS = 64
 """Peers whose sessions are kept; pyghmi forgets none by itself."""
@@ -32,6 +34,7 @@ LONGEST_PIECE = 128
 
 _CHASSIS, _APP, _STORAGE = 0x00, 0x06, 0x0A
 _SET_BOOT, _GET_BOOT, _FRU_AREA, _READ_FRU = 0x08, 0x09, 0x10, 0x11
+_SERIAL = {(_APP, command): command for command in Command}
 _OUT_OF_RANGE, _NO_SUCH_DEVICE, _NOT_NOW, _UNSPECIFIED = 0xC9, 0xCB, 0xD5, 0xFF
 
 # RMCP+ Open Session (section 13.17, 13.18): RMCP header, RMCP+ format, payload type
@@ -103,15 +106,17 @@ class VirtualBmc(Bmc):  # type: ignore[misc] # it has no annotations
         users = {facts["user"]: facts["password"]}
         super().__init__(users, port=facts["port"], bmcuuid=self._uuid, address=address)
         self.port = self.serversocket.getsockname()[1]  # pyghmi finds sessions by it
+        self._serial = SerialOverLan(facts["serial"] and Path(facts["serial"]), self.port)
 
     def serve(self) -> None:
         """Answer, for good."""
         while True:
-            wait = min(_ROUND, self._options.expires - time.monotonic())
+            wait = min(_ROUND, self._options.expires - time.monotonic(), self._serial.patience)
             try:
                 pyghmi_session.Session.wait_for_rsp(timeout=max(0.0, wait))
             except Exception as error:  # noqa: BLE001 -- what a peer sends is no reason to end
                 sys.stderr.write(f"a packet is dropped: {error!r}\n")
+            self._serial.turn()
             if self._options.expire(time.monotonic()):
                 self._apply()
             self._forget_old_sessions()
@@ -119,6 +124,7 @@ class VirtualBmc(Bmc):  # type: ignore[misc] # it has no annotations
     def handle_raw_request(self, request: Mapping[str, Any], session: Any) -> None:  # noqa: ANN401 -- pyghmi's
         """Answer one request of a logged-in peer."""
         self._notice_start()
+        self._serial.heard(session)
         data, which = request["data"], (request["netfn"], request["command"])
         try:
             if which == (_CHASSIS, _SET_BOOT):
@@ -127,6 +133,9 @@ class VirtualBmc(Bmc):  # type: ignore[misc] # it has no annotations
                 session.send_ipmi_response(code=code)
             elif which == (_CHASSIS, _GET_BOOT):
                 code, said = self._options.get(data)
+                session.send_ipmi_response(code=code, data=said)
+            elif which in _SERIAL:
+                code, said = self._serial.answer(_SERIAL[which], bytes(data), session)
                 session.send_ipmi_response(code=code, data=said)
             elif which[0] == _STORAGE:
                 code, said = self._stored(which[1], data)

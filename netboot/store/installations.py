@@ -74,7 +74,13 @@ def asked_for(node: Node, installing: Collection[str], source: str, *, reinstall
 
 
 def over(before: Node | None, given: Node) -> Node:
-    """A node of a file over the one that is there: an installed one is not taken back by that."""
-    if before is None or given.state is not State.ENROLLED:
+    """A node of a file over the one that is there: an installed one is not taken back by that.
+
+    Nor is what was said of it over Redfish, which stands in no file.
+    """
+    if before is None:
+        return given
+    given = replace(given, override=before.override)
+    if given.state is not State.ENROLLED:
         return given
     return replace(given, state=before.state, installation=before.installation)

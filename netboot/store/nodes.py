@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from netboot.model import Mac, Node, State
-from netboot.store import schema
+from netboot.store import boot_once, schema
 from netboot.store.shapes import refuse_strange_name, unknown_node
 
 IDENTITIES = ("uuid", "serial", "asset_tag")
@@ -152,6 +152,7 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
     pairs = sa.select(label.node, label.key, label.value).where(wanted(label.node))
     for name, key, value in connection.execute(pairs.order_by(label.node, label.key)):
         labels[name][key] = value
+    overrides = boot_once.overrides(connection, wanted)
     rows = sa.select(schema.node).where(wanted(node.name)).order_by(node.name)
     return [
         Node(
@@ -166,6 +167,7 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
             loader=row.loader,
             state=State(row.state),
             installation=row.installation,
+            override=overrides.get(row.name),
         )
         for row in connection.execute(rows)
     ]

@@ -2,6 +2,8 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -14,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
@@ -95,6 +97,18 @@ hardware = Table(
     Column("seen", Float, nullable=False),
 )
 """What each node's BMC said last that the machine is."""
+
+boot_once = Table(
+    "boot_once",
+    metadata,
+    Column("node", ForeignKey("node.name", ondelete="CASCADE"), primary_key=True),
+    Column("source", String(8), nullable=False),
+    Column("once", Boolean, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("image", String(2048)),
+    Column("power", String(8), nullable=False),
+)
+"""What was said over Redfish of each node; ``power``: what its power was changed to last."""
 
 event = Table(
     "event",

@@ -27,6 +27,7 @@ from netboot.store.group_shapes import (
 )
 from netboot.store.hands import Hands
 from netboot.store.opened import COMMAND_LINE, bump, version
+from netboot.store.overrides import Overrides
 from netboot.store.shapes import (
     Conflict,
     Imported,
@@ -39,7 +40,7 @@ from netboot.store.timelines import Timelines
 from netboot.store.words import MAX_NODES
 
 
-class Store(Timelines, Hands):
+class Store(Timelines, Hands, Overrides):
     """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.

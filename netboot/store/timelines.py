@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from netboot.events import Event, Kind
-from netboot.store import installations, nodes, timeline
+from netboot.store import boot_once, installations, nodes, timeline
 from netboot.store.database import transaction
 from netboot.store.opened import COMMAND_LINE, Opened, bump
 from netboot.store.shapes import Record, mac_of, refuse_strange_name, unknown_node
@@ -44,7 +44,8 @@ class Timelines(Opened):
 
     def _keep(self, connection: sa.Connection, events: Sequence[Event]) -> None:
         timeline.append(connection, events, self._retention)
-        if installations.follow(connection, events):
+        followed = [each.follow(connection, events) for each in (installations, boot_once)]
+        if any(followed):
             bump(connection)
 
     def last_seq(self, instance: str) -> int:

@@ -6,7 +6,9 @@ virtual medium takes the name of an image that was brought there before, by its 
 
 from functools import partial
 from http import HTTPStatus
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Protocol, runtime_checkable
 from urllib.parse import parse_qs
 
 from netboot.bmc.quirks import Quirk
@@ -27,6 +29,14 @@ _INSERT = f"{_SLOT}/Actions/VirtualMedia.InsertMedia"
 _EJECT = f"{_SLOT}/Actions/VirtualMedia.EjectMedia"
 
 
+@runtime_checkable
+class HasScreen(Protocol):
+    """A machine with a screen."""
+
+    def screendump(self, path: Path) -> Path:
+        """Write what it shows as PNG."""
+
+
 def add(tree: Tree, machine: VirtualMachine, quirk: Quirk, power: Power) -> None:
     """Add all that a PiKVM has."""
     tree[ROOT] = Resource(_root, open=True)
@@ -44,6 +54,7 @@ def add(tree: Tree, machine: VirtualMachine, quirk: Quirk, power: Power) -> None
     tree[_SLOT] = Resource(drive.read)
     tree[_INSERT] = Resource(post=drive.insert, needs_body=True)
     tree[_EJECT] = Resource(post=drive.eject)
+    tree["/api/streamer/snapshot"] = Resource(raw={"GET": partial(_snapshot, machine)})
     tree["/api/msd"] = Resource(raw={"GET": drive.state})
     tree["/api/msd/write"] = Resource(raw={"POST": drive.write})
     tree["/api/msd/write_remote"] = Resource(raw={"POST": drive.write_remote})
@@ -146,6 +157,16 @@ class Drive:
             raise Problem(HTTPStatus.INSUFFICIENT_STORAGE, "GeneralError", "No space is left.")
         self._images[name] = (origin + name if origin == "upload:" else origin, size)
         return _result({"image": {"name": name, "size": size, "written": size}})
+
+
+def _snapshot(machine: VirtualMachine, _: Request) -> Reply:
+    """GET /api/streamer/snapshot: what the screen shows; PNG here, JPEG on the real one."""
+    if not isinstance(machine, HasScreen):
+        no_signal = "The service is unavailable."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "GeneralError", no_signal)
+    with TemporaryDirectory(prefix="netboot-screen-") as folder:
+        image = machine.screendump(Path(folder) / "screen.png").read_bytes()
+    return Reply(HTTPStatus.OK, image, {"Content-Type": "image/png"})
 
 
 def _root() -> Json:

@@ -24,8 +24,9 @@ from netboot.lab.ipmi_bmc import PORT as IPMI_PORT
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.up.file import LabFile, Node
+from netboot.lab.up.guest_port import GuestPort
 from netboot.lab.up.node import QemuMachine
-from netboot.lab.up.qemu import Hardware, Nic
+from netboot.lab.up.qemu import GUEST_PORT, Hardware, Nic
 from netboot.model import parse_mac
 
 HTTP_PORT, HTTPS_PORT = 80, 443
@@ -40,6 +41,7 @@ class LabNode:
 
     Attributes:
         machine: the machine.
+        guest_port: where its system learns and announces its BMC's address.
         fingerprint: SHA-256 of the certificate of its BMC; "" where it has none.
     """
 
@@ -64,6 +66,8 @@ class LabNode:
         order = [BootDevice(device) for device in node.boot]
         self.machine = QemuMachine(hardware, directory, order, self.host.start)
         lab.on_close(self.machine.close)
+        self.guest_port = GuestPort(directory / GUEST_PORT, node.bmc.address)
+        lab.on_close(self.guest_port.close)
         self.fingerprint = ""
         if "redfish" in node.bmc.protocols:
             self._redfish(lab, directory)
@@ -195,6 +199,7 @@ class Lab:
                 "bmcs": node.bmcs,
                 "user": node.node.bmc.user,
                 "fingerprint": node.fingerprint,
+                "announced": node.guest_port.announced,
                 "serial_log": str(node.machine.serial_log),
             }
             for name, node in self.nodes.items()

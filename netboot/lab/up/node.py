@@ -7,12 +7,15 @@ One QEMU process lives from ``QemuMachine()`` to ``close()``; power goes on and 
     reset    ``system_reset``
 
 QEMU tells the firmware its boot order at each reset, whoever causes it. So an override for one
-start is this: the order is changed at once, and changed back as soon as the next start has begun.
+start is this: the order is changed at once, and changed back when the next start has got under way:
+SeaBIOS resets a machine once or twice more as soon as it finds memory that was used before, and
+only then does it look for what to boot. Such resets belong to the start that they follow.
 A second monitor only wakes us up for that; what happened is read from the first one, where events
 stand in order with the replies to our commands.
 """
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +27,20 @@ from netboot.errors import OperationError
 from netboot.lab.bmc.machine import BootDevice, Refused
 from netboot.lab.program import Program
 from netboot.lab.qmp import Qmp
-from netboot.lab.up.qemu import Hardware, command
+from netboot.lab.up.qemu import SERIAL, Hardware, command
 from netboot.model import Mac
 
 START_TIMEOUT = 20.0
 RESET_TIMEOUT = 20.0
 """Seconds a reset may take under TCG on a busy machine."""
+FIRMWARE_RESETS = 0.08
+"""CPU seconds of QEMU in which another reset is the firmware's own: it takes 0.04, a POST 0.12."""
 SLOT = "Cd"
 SCHEMES = frozenset({"http", "https", "nfs"})
 """Where QEMU's block drivers can read a medium."""
 
+_LOOK_EVERY = 0.1
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _QUIET = 3600.0
 """Seconds after which a machine that says nothing is listened to anew."""
 
@@ -51,6 +58,8 @@ class QemuMachine:
 
     Attributes:
         hardware: as given.
+        serial_log: all it said on its serial line.
+        serial: the UNIX socket that is the line's other end, for one at a time.
 
     Raises:
         OperationError: QEMU or its firmware is not installed, or did not start.
@@ -63,9 +72,12 @@ class QemuMachine:
     ) -> None:
         self.hardware = hardware
         self.serial_log = directory / "serial.log"
+        self.serial = directory / SERIAL
         self._own_order = tuple(order)
         self._once = False
+        self._used = False
         self._starts = 0
+        self._reset_at = 0.0
         self._lock = threading.RLock()
         monitors = directory / "qmp", directory / "events"
         self.program = start(command(hardware, directory, monitors), self.serial_log)
@@ -162,7 +174,7 @@ class QemuMachine:
             raise Refused(f"{self.name} cannot boot from {device}")
         if url:
             raise Refused("the firmware takes the URL of an HTTP boot from DHCP alone")
-        with self._lock, self._standing_still():
+        with self._lock, self._under_way(), self._standing_still():
             self._arrange(device, once=once)
             if self._take_resets():  # it was about to reboot, and saw half of the order
                 self._arrange(device, once=once)
@@ -190,6 +202,13 @@ class QemuMachine:
             with self._lock:
                 self._qmp.command("eject", {"id": "cd0", "force": True})
 
+    def screendump(self, path: Path) -> Path:
+        """Write what its screen shows as PNG; with ``bios`` there is none, only a serial line."""
+        with self._lock:
+            shot = {"filename": str(path.absolute()), "format": "png"}
+            self._qmp.command("screendump", shot)
+        return path
+
     def close(self) -> None:
         """End QEMU. Calling it twice is fine."""
         self.program.end()
@@ -200,19 +219,38 @@ class QemuMachine:
     def _reset(self) -> None:
         """Reset, and wait until it has happened: then the firmware's boot order is made."""
         self._take_resets()
+        self._restore()
         self._qmp.command("system_reset")
         while self._qmp.wait_for_event("RESET", RESET_TIMEOUT)["guest"]:
-            self._started()
+            self._reset_itself()
+        self._reset_at = self._work
 
     def _take_resets(self) -> int:
-        """Count the starts that the system itself has caused by now; how many were new."""
+        """Take note of the resets that the machine itself has caused by now; how many were new."""
         self._qmp.command("query-status")  # every event until its reply has come with it
-        before = self._starts
+        taken = 0
         with contextlib.suppress(OperationError):  # no more
             while True:
                 if self._qmp.wait_for_event("RESET", 0)["guest"]:
-                    self._started()
-        return self._starts - before
+                    self._reset_itself()
+                    taken += 1
+        return taken
+
+    def _reset_itself(self) -> None:
+        """The machine has; it is a start unless its firmware did it at the beginning of one."""
+        if self._is_under_way:
+            self._started()
+        self._reset_at = self._work
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Wait until its firmware will not reset it any more, and have its own order next."""
+        deadline = time.monotonic() + RESET_TIMEOUT
+        while self.is_on and not self._is_under_way and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY)
+            self._take_resets()
+        self._restore()
+        yield
 
     @contextlib.contextmanager
     def _standing_still(self) -> Iterator[None]:
@@ -227,14 +265,36 @@ class QemuMachine:
         finally:
             self._qmp.command("cont")
 
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether it has worked longer since its last reset than the firmware does before its own.
+
+        In CPU time, as the machine may be one of many on a busy host.
+        """
+        return self._work >= self._reset_at + FIRMWARE_RESETS
+
+    @property
+    def _work(self) -> float:
+        """CPU seconds that QEMU has used (proc(5), utime and stime)."""
+        try:
+            stat = Path(f"/proc/{self.program.process.pid}/stat").read_text("utf-8", "replace")
+        except FileNotFoundError:
+            raise OperationError(f"{self.name}: QEMU has ended") from None
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
     def _started(self) -> None:
         self._starts += 1
-        if self._once:
+        self._used = self._once
+
+    def _restore(self) -> None:
+        """Have the machine's own order again, if an override for one start was used."""
+        if self._used:
             self._arrange(None)
 
     def _arrange(self, override: BootDevice | None, *, once: bool = False) -> None:
         """Tell QEMU the order of the next start."""
-        self._once = once
+        self._once, self._used = once, False
         kinds = [override, *self._own_order] if override else self._own_order
         wanted = list(dict.fromkeys(device for kind in kinds for device in self._of(kind)))
         for device in self._all:
@@ -261,12 +321,14 @@ class QemuMachine:
         self._qmp.command("qom-set", {"path": path, "property": "bootindex", "value": index})
 
     def _listen(self) -> None:
-        """Be awake for every reset until QEMU ends."""
+        """Be awake for every reset, and when a start has got under way, until QEMU ends."""
         while self.program.process.poll() is None:
-            with contextlib.suppress(OperationError):  # silence, or its end
-                self._events.wait_for_event("RESET", _QUIET)
-                with self._lock:
-                    self._take_resets()
+            with contextlib.suppress(OperationError):  # silence
+                self._events.wait_for_event("RESET", _LOOK_EVERY if self._used else _QUIET)
+            with contextlib.suppress(OperationError), self._lock:  # its end
+                self._take_resets()
+                if self._is_under_way:
+                    self._restore()
 
     def _connected(self, path: Path) -> Qmp:
         deadline = time.monotonic() + START_TIMEOUT

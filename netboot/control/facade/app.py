@@ -1,0 +1,159 @@
+"""The facade over HTTP: logins, ETags, methods and errors as DSP0266 wants them."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+
+from netboot.control.facade.accounts import Accounts
+from netboot.control.facade.messages import Problem, bad
+from netboot.control.facade.resources import SCHEMAS, Json
+from netboot.control.facade.service import Resource, Service, needs_login
+from netboot.control.threads import Threads
+from netboot.errors import NetbootError
+
+MAX_BODY = 65_536
+"""Bytes of a request."""
+MOST_AT_ONCE = 256
+"""Requests that are worked on at a time; some wait for a BMC."""
+REFUSED_PAUSE = 0.5
+"""Seconds until a login that failed is answered: passwords cannot be tried out quickly."""
+
+_METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
+_ODATA = "4.0"
+
+
+def facade_app(service: Service, accounts: Accounts, changed: Callable[[], None]) -> FastAPI:
+    """The whole service.
+
+    Args:
+        service: what is where.
+        accounts: who may.
+        changed: called in the loop when nodes may have changed.
+    """
+    app = FastAPI(title="netboot Redfish facade", docs_url=None, redoc_url=None, openapi_url=None)
+    threads = Threads(MOST_AT_ONCE)
+
+    @app.api_route("/{path:path}", methods=_METHODS)
+    async def answer(path: str, request: Request) -> Response:
+        try:
+            body = await _body(request)
+            work = partial(_answer, service, accounts, f"/{path}", request, body)
+            reply = await threads.run(work)
+        except Problem as problem:
+            if problem.status is HTTPStatus.UNAUTHORIZED:
+                await asyncio.sleep(REFUSED_PAUSE)
+            return _reply(problem.status, problem.body, problem.headers)
+        except NetbootError as error:
+            failed = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "GeneralError", str(error))
+            return _reply(failed.status, failed.body)
+        if request.method not in ("GET", "HEAD"):
+            changed()
+        return reply
+
+    return app
+
+
+def _answer(
+    service: Service, accounts: Accounts, path: str, request: Request, body: bytes
+) -> Response:
+    """The reply; may block.
+
+    Raises:
+        Problem: it is refused.
+    """
+    method, headers = request.method, request.headers
+    if headers.get("odata-version", _ODATA) != _ODATA:
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "GeneralError", f"OData is {_ODATA}.")
+    for name in request.query_params:
+        if name.startswith("$"):
+            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "QueryParameterNotSupported", name)
+    user = accounts.user_of(headers) if needs_login(path, method) else ""
+    resource = service.at(path, user)
+    if method not in resource.allow.split(", "):
+        status, allow = HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": resource.allow}
+        raise Problem(status, "OperationNotAllowed", headers=allow)
+    if method in ("GET", "HEAD"):
+        return _read(resource, headers)
+    return _write(resource, method, headers, body)
+
+
+def _read(resource: Resource, headers: Mapping[str, str]) -> Response:
+    more = {"Allow": resource.allow}
+    if resource.xml is not None:
+        return Response(resource.xml(), headers=more | _common(), media_type="application/xml")
+    body = resource.read() if resource.read else {}
+    etag = _etag(body)
+    if headers.get("if-none-match") == etag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_common() | {"ETag": etag})
+    if schema := _schema(body):
+        more["Link"] = f"<{SCHEMAS}/{schema}.json>; rel=describedby"
+    if "@odata.id" in body:
+        body = body | {"@odata.etag": etag}
+    return _reply(HTTPStatus.OK, body, more | {"ETag": etag})
+
+
+def _write(resource: Resource, method: str, headers: Mapping[str, str], body: bytes) -> Response:
+    match = headers.get("if-match", "*")
+    if match != "*" and resource.read and method != "POST" and match != _etag(resource.read()):
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed")
+    if method == "DELETE" and resource.delete:
+        resource.delete()
+    elif method == "PATCH" and resource.patch:
+        resource.patch(_object(body))
+    elif resource.post:
+        outcome = resource.post(_object(body or b"{}"))
+        return _reply(outcome.status, outcome.body, outcome.headers)
+    return _reply(HTTPStatus.NO_CONTENT, None)
+
+
+def _reply(
+    status: HTTPStatus, body: Json | None, headers: Mapping[str, str] | None = None
+) -> Response:
+    content = b"" if body is None else json.dumps(body).encode()
+    kind = None if body is None else "application/json"
+    return Response(content, status, _common() | dict(headers or {}), kind)
+
+
+def _common() -> dict[str, str]:
+    return {"OData-Version": _ODATA, "Cache-Control": "no-store"}
+
+
+def _etag(body: Json) -> str:
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return f'"{digest[:16]}"'
+
+
+def _schema(body: Json) -> str:
+    """``ComputerSystem.v1_20_7`` of its @odata.type; a collection's schema has no version."""
+    parts = str(body.get("@odata.type", "")).removeprefix("#").split(".")[:-1]
+    return parts[0] if len(parts) == 1 or (parts and parts[0] == parts[-1]) else ".".join(parts)
+
+
+def _object(body: bytes) -> Json:
+    """The JSON object of a request.
+
+    Raises:
+        Problem: 400, it is none.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise bad("MalformedJSON")
+    return value
+
+
+async def _body(request: Request) -> bytes:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise Problem(status, "GeneralError", f"A request has at most {MAX_BODY} bytes.")
+    return bytes(raw)
