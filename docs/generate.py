@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from netboot.clients import IPXE, KINDS, RASPBERRY_PI
+from netboot.lab import bmc_matrix
 from netboot.media.definition import definitions
 from netboot.stages import WAITS
 
@@ -61,12 +62,45 @@ def kinds() -> str:
     return _table(("option 93", "client", "loaders, in the order tried", "offers, likewise"), rows)
 
 
+def bmcs() -> str:
+    """What each kind of BMC takes for each way of booting, and what it refuses who knows it not."""
+    rows: list[Row] = []
+    name = ""
+    for row in bmc_matrix.rows():
+        kind = "" if row.quirk.name == name else f"{row.quirk.label}, `{row.quirk.name}`"
+        name = row.quirk.name
+        unknown = _unknown(row.unknown) if row.entry_matters else "the same"
+        taken = "<br>".join(map(_request, row.known.accepted))
+        rows.append((kind, row.way, row.known.rung or "none", taken, unknown))
+    return _table(("BMC", "boots from", "by rung", "accepted", "without its entry"), rows)
+
+
 def page(text: str) -> str:
     """A page with its generated parts as they should be."""
     return _SECTION.sub(lambda found: f"{found[1]}{_PARTS[found[2]]()}\n{found[3]}", text)
 
 
-_PARTS: dict[str, Callable[[], str]] = {"bounds": bounds, "patience": patience, "kinds": kinds}
+_PARTS: dict[str, Callable[[], str]] = {
+    "bounds": bounds,
+    "patience": patience,
+    "kinds": kinds,
+    "bmcs": bmcs,
+}
+
+
+def _unknown(ending: bmc_matrix.Ending) -> str:
+    """What was refused on the way, and how that ended."""
+    lines = []
+    for given in ending.given_up:
+        words = _line(given.words.partition("; usually")[0])
+        lines.append(f"{given.rung}: {' → '.join([*map(_request, given.requests), words])}")
+    lines.append(f"then it boots by {ending.rung}" if ending.rung else "**it does not boot**")
+    return "<br>".join(lines)
+
+
+def _request(request: str) -> str:
+    short = request.replace("/redfish/v1/", "/").replace("BootSourceOverride", "…")
+    return f"`{_line(short)}`"
 
 
 def _bounds_of(where: str) -> Iterator[Row]:
