@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 # run as root; the variables named are the ones that survive sudo
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=NETBOOT_CACHE,CI)
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
+# processes that share `make test`; each boots up to two machines of 1 GiB
+WORKERS ?= 2
 
 # where make install puts things; DESTDIR stands before all of it
 PREFIX ?= /usr/local
@@ -44,12 +46,12 @@ lint: $(VENV)/stamp
 	$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/stamp
-	$(BIN)/python -m pytest -q -n auto -m "not root and not firmware and not mirror"
+	$(BIN)/python -m pytest -q -n logical -m "not root and not firmware and not mirror"
 
 check: lint unit
 
 test: $(VENV)/stamp lint
-	$(AS_ROOT) $(BIN)/python -m pytest
+	$(AS_ROOT) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/stamp
 	$(AS_ROOT) $(BIN)/python -m benchmarks.run --size full

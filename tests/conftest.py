@@ -1,10 +1,15 @@
 """Fixtures of the lab: a LAN of network namespaces for the tests that need one."""
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
+import sushy  # type: ignore[import-untyped]  # noqa: F401 -- before zope marks the abstract classes it builds on
+from hypothesis import settings as hypothesis_settings
 
 from netboot.config import Server, Settings
 from netboot.lab.dhcp import PlainDhcp
@@ -12,10 +17,30 @@ from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site
 from netboot.media import mirror as debian_mirror
+from netboot.media.definition import definitions
 from netboot.media.fetch import fetch
+from netboot.media.progress import silent
+
+# a busy machine is slow; the rest is as Hypothesis has it, in CI the same examples each time
+hypothesis_settings.register_profile("unhurried", hypothesis_settings.default, deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 CACHE = Path(os.environ.get("NETBOOT_CACHE") or Path(__file__).parent.parent / ".cache").absolute()
 NEEDS_ROOT = ("root", "firmware")
+HEAVIEST_FIRST = ("firmware", "mirror", "root")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: processes that share a run end together then."""
+    weights: dict[Path, int] = {}
+    for item in items:
+        weights[item.path] = min(_weight(item), weights.get(item.path, len(HEAVIEST_FIRST)))
+    items.sort(key=lambda item: weights[item.path])
+
+
+def _weight(item: pytest.Item) -> int:
+    marked = (item.get_closest_marker(name) for name in HEAVIEST_FIRST)
+    return next((at for at, mark in enumerate(marked) if mark), len(HEAVIEST_FIRST))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -35,11 +60,34 @@ def lan() -> Iterator[Lan]:
         yield made
 
 
+@contextmanager
+def _cache_locked() -> Iterator[IO[str]]:
+    """Keep the other processes of the run from fetching; a file that they all can write."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "current-for").open("a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        yield file
+
+
 @pytest.fixture(scope="session")
-def images() -> Path:
+def images(testrun_uid: str) -> Path:
+    """Every image that ships, fetched or found current once in a run, however many share it."""
     settings = Settings(server=Server(data_dir=str(CACHE)))
-    fetch(["ipxe", "debian-12", "debian-13"], settings, lambda *_: None)
+    with _cache_locked() as run:
+        if run.read() != testrun_uid:
+            fetch(list(definitions()), settings, silent)
+            run.truncate(0)
+            run.write(testrun_uid)
     return settings.images_dir
+
+
+@pytest.fixture
+def alone_in_cache(images: Path) -> Iterator[None]:
+    """For what fetches by itself: two cannot fetch into one folder at once."""
+    assert images.is_dir()
+    with _cache_locked():
+        yield
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ services:
   netboot:
     volumes: ["{config}:/config:ro"]
     restart: "no"
+    healthcheck: {{interval: 1s}}
 """
 
 
@@ -54,6 +55,7 @@ def base_image(cache: Path) -> Path:
     _run(
         [
             *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PREINSTALLED)}"),
+            "--dpkgopt=force-unsafe-io",
             f'--customize-hook=mkdir "$1"{WHEELS}',
             f"--customize-hook=sync-in {wheels} {WHEELS}",
             f"--customize-hook=upload {settings} /etc/pip.conf",

@@ -21,8 +21,12 @@ GOLDEN = Path(__file__).parent / "golden" / "packets"
 UEFI = "ovmf-pxe-discover"
 UEFI_4011 = "ovmf-pxe-request-4011"
 IPXE = "ipxe-snponly-discover"
-SILENCE = 1.0
+PATIENCE = 60.0
+"""Seconds in which what must come has come, however busy the machine is."""
+SILENCE = 10.0
 """Seconds after which an answer will not come."""
+ASK_AGAIN = 1.0
+"""Seconds a firmware waits before it asks again."""
 
 T = TypeVar("T")
 
@@ -33,7 +37,7 @@ def golden(name: str, mac: str, **fields: str | int) -> Message:
     return replace(captured, chaddr=Mac(mac), xid=random.getrandbits(32), **fields)  # type: ignore[arg-type]
 
 
-def await_(condition: Callable[[], T | None], what: str, seconds: float = 10) -> T:
+def await_(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """Wait until ``condition()`` is true and give what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -125,7 +129,7 @@ def tftp_blocks(host: Host, server: str, name: bytes) -> Generator[bytes, None, 
     """
     client = host.inside(lambda: _bound(0))
     with client:
-        client.settimeout(3)
+        client.settimeout(PATIENCE)
         client.sendto(b"\0\1" + name + b"\0octet\0", (server, 69))
         expected = 1
         while True:

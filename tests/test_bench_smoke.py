@@ -74,7 +74,6 @@ def test_a_name_that_is_no_benchmark_is_refused(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.root
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "name", ["dhcp", "tftp-200-4", "http-ranges", "ipxe-script", "boot-storm", "idle"]
 )

@@ -116,7 +116,7 @@ def start_isc(lan: Lan, text: str) -> None:
     leases.touch()
     command = ["dhcpd", "-4", "-f", "-d", "--no-pid", "-cf", file, "-lf", leases, "eth0"]
     program = lan.dhcp.start(command, lan.directory / "dhcpd.log")
-    program.wait_for("Server starting service", 10)
+    program.wait_for("Server starting service", 60)
 
 
 def start_kea(lan: Lan, text: str) -> None:
@@ -133,7 +133,7 @@ def start_kea(lan: Lan, text: str) -> None:
     folder = str(lan.directory)
     env = {**os.environ, "KEA_LOCKFILE_DIR": folder, "KEA_PIDFILE_DIR": folder}
     program = lan.dhcp.start(["kea-dhcp4", "-c", file], lan.directory / "kea.log", env=env)
-    program.wait_for("DHCP4_STARTED", 10)
+    program.wait_for("DHCP4_STARTED", 60)
 
 
 BOOTS = {

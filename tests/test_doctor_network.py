@@ -14,7 +14,7 @@ from netboot.lab.namespaces import Host, Lan
 from netboot.lab.site import Site
 from tests.doctor_site import make_images, make_mirror
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.root
 
 Findings = list[dict[str, str]]
 FILTER = """
@@ -56,7 +56,7 @@ def bad(findings: Findings) -> Findings:
 def mirror_on(host: Host, lan: Lan) -> None:
     folder = make_mirror(lan.directory / "mirror", datetime.now(UTC))
     command = ["python3", "-u", "-m", "http.server", "80", "--directory", folder]
-    host.start(command, lan.directory / "mirror.log").wait_for("Serving HTTP", 10)
+    host.start(command, lan.directory / "mirror.log").wait_for("Serving HTTP", 60)
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def _dnsmasq(host: Host, lan: Lan, *options: str) -> None:
         ],
         lan.directory / f"{host.name}.log",
     )
-    program.wait_for("DHCP", 10)
+    program.wait_for("DHCP", 60)
 
 
 def _wait_until_held(host: Host) -> None:

@@ -5,9 +5,9 @@ import pytest
 from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site
-from tests.pxe_peer import PxeClient, await_, tftp_blocks
+from tests.pxe_peer import ASK_AGAIN, PxeClient, await_, tftp_blocks
 
-pytestmark = [pytest.mark.root, pytest.mark.mirror, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.root, pytest.mark.mirror]
 
 MAC = "52:54:00:00:00:01"
 
@@ -32,7 +32,8 @@ def test_serve_looks_round_fetches_what_is_missing_and_answers(
     assert not (images / "debian-12").exists()  # nobody needs it
     machine = lan_with_dhcp.host("machine")
     client = PxeClient(machine, site.host)
-    await_(lambda: client.offer(MAC), "an OFFER")  # once control has said who is who
+    # once control has said who is who
+    await_(lambda: client.offer(MAC, seconds=ASK_AGAIN), "an OFFER")
     loader = client.boot_file(MAC).encode("ascii")
     first = next(tftp_blocks(machine, str(site.host.address), loader))
     assert first.startswith(b"MZ")  # a PE image, as UEFI wants it

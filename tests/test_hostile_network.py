@@ -11,9 +11,9 @@ from netboot.events import Kind
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site
-from tests.pxe_peer import PxeClient, await_, stock, tftp_blocks
+from tests.pxe_peer import ASK_AGAIN, PxeClient, await_, stock, tftp_blocks
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.root
 
 MAC = "52:54:00:00:00:01"
 WARM_UP, FLOOD = 100_000, 900_000
@@ -39,7 +39,7 @@ def boot_program(serving: Program) -> psutil.Process:
 def flood(attacker: Host, site: Site, count: int, seed: int) -> None:
     script = Path(__file__).parent / "hostile_peer.py"
     server = str(site.host.address)
-    attacker.run([sys.executable, str(script), server, str(count), str(seed)], timeout=200)
+    attacker.run([sys.executable, str(script), server, str(count), str(seed)], timeout=500)
 
 
 def test_a_good_machine_boots_after_a_million_bad_ones(lan: Lan) -> None:
@@ -55,8 +55,8 @@ def test_a_good_machine_boots_after_a_million_bad_ones(lan: Lan) -> None:
     before = program.memory_info().rss
     flood(attacker, site, FLOOD, seed=2)
     client = PxeClient(machine, site.host)
-    await_(lambda: client.offer(MAC), "an offer", 30)
-    assert await_(lambda: client.boot_file(MAC), "an answer on 4011", 30) == "snponly.efi"
+    await_(lambda: client.offer(MAC, seconds=ASK_AGAIN), "an offer")
+    assert await_(lambda: client.boot_file(MAC), "an answer on 4011") == "snponly.efi"
     loader = b"".join(tftp_blocks(machine, str(site.host.address), b"snponly.efi"))
     assert loader == b"loader" * 1000
     script = site.fetch(f"/ipxe/{MAC}").stdout
@@ -65,4 +65,4 @@ def test_a_good_machine_boots_after_a_million_bad_ones(lan: Lan) -> None:
     assert boot_program(serving).pid == program.pid
     assert program.memory_info().rss - before < MEMORY_GROWTH
     assert len(serving.text.splitlines()) < MAX_LINES
-    site.wait_for_event("n1", Kind.SCRIPT, 10)
+    site.wait_for_event("n1", Kind.SCRIPT, 60)

@@ -34,13 +34,13 @@ def left_by(pid: int) -> list[str]:
 
 @pytest.mark.firmware
 @pytest.mark.mirror
-@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("alone_in_cache")
 def test_ctrl_c_in_the_middle_of_a_boot_leaves_nothing_behind(running: Program) -> None:
-    running.wait_for(r"✓ DISCOVER", 240)  # images may have to be fetched before
+    running.wait_for(r"✓ DISCOVER", 300)
     assert left_by(running.process.pid)
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(30) == 130
-    running.wait_for("everything is cleaned up", 5)
+    assert running.process.wait(60) == 130
+    running.wait_for("everything is cleaned up", 60)
     assert left_by(running.process.pid) == []
 
 

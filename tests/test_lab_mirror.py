@@ -109,8 +109,8 @@ def test_a_mirror_that_is_away_is_a_502_not_a_made_up_answer(lan: Lan) -> None:
 @pytest.mark.root
 def test_a_request_can_be_awaited(lan: Lan, mirror: Mirror) -> None:
     asking = lan.server.popen(["curl", "--silent", f"{WHOLE}/dists/Release"])
-    assert mirror.wait_for(r"/Release$", 10) == "/debian/dists/Release"
-    assert asking.wait(10) == 0
+    assert mirror.wait_for(r"/Release$", 60) == "/debian/dists/Release"
+    assert asking.wait(60) == 0
     with pytest.raises(OperationError, match=r"not asked for 'Packages'.*last: .*Release"):
         mirror.wait_for("Packages", 0.05)
 

@@ -18,6 +18,7 @@ from netboot.lab import owner, packets
 from netboot.lab.capture import Capture
 from netboot.lab.dhcp import PlainDhcp, Relay
 from netboot.lab.namespaces import Host, Lan
+from tests.pxe_peer import await_
 
 GOLDEN = Path(__file__).parent / "golden" / "packets"
 
@@ -85,7 +86,7 @@ def test_hosts_reach_each_other_and_this_process_listens_among_them(lan: Lan) ->
     thread = threading.Thread(target=answer)
     thread.start()
     said = lan.server.run(["curl", "--silent", "--http0.9", "http://10.77.0.3:8000/"], check=False)
-    thread.join(10)
+    thread.join(60)
     assert said.stdout == "hello 10.77.0.2\n"
 
 
@@ -106,7 +107,7 @@ def test_a_host_may_stand_in_two_lans(lan: Lan) -> None:
             lan.server.run(
                 ["curl", "--silent", "--max-time", "1", "http://10.77.0.9:8000"], check=False
             )
-            listener.settimeout(5)
+            listener.settimeout(60)
             with listener.accept()[0] as peer:
                 assert peer.getpeername()[0] == "10.77.0.2"
 
@@ -117,9 +118,9 @@ def test_two_lans_of_one_name_and_subnet_do_not_collide() -> None:
         assert one.server.address == two.server.address
         first, second = one.server.listen(8000), two.server.listen(8000)
         asking = one.dhcp.popen(["curl", "--silent", f"http://{one.server.address}:8000"])
-        first.settimeout(5)
+        first.settimeout(60)
         first.accept()[0].close()
-        asking.wait(5)
+        asking.wait(60)
         second.settimeout(0.1)
         with pytest.raises(TimeoutError):
             second.accept()
@@ -140,7 +141,7 @@ def test_everything_is_gone_after_the_block_and_after_a_fault(other: Owner) -> N
     assert not any((owner.NETNS_DIR / name).exists() for name in namespaces)
     assert not folder.exists()
 
-    other.process.communicate("go on\n", timeout=20)
+    other.process.communicate("go on\n", timeout=60)
     assert other.process.returncode == 1
     assert other.leftovers() == []
 
@@ -152,7 +153,7 @@ def test_everything_is_gone_after_the_block_and_after_a_fault(other: Owner) -> N
 )
 def test_a_deadly_signal_cleans_up(other: Owner, number: signal.Signals, status: int) -> None:
     other.process.send_signal(number)
-    assert other.process.wait(20) == status
+    assert other.process.wait(60) == status
     assert other.leftovers() == []
 
 
@@ -160,17 +161,17 @@ def test_a_deadly_signal_cleans_up(other: Owner, number: signal.Signals, status:
 def test_a_second_ctrl_c_does_not_stop_the_cleaning_up(other: Owner) -> None:
     for _ in range(5):
         other.process.send_signal(signal.SIGINT)
-    other.process.wait(20)
+    other.process.wait(60)
     assert other.leftovers() == []
 
 
 @pytest.mark.root
 def test_what_a_killed_owner_left_is_reaped_by_the_next_lan(other: Owner) -> None:
+    assert len(other.leftovers()) == 4
     other.process.kill()
     other.process.wait()
-    assert len(other.leftovers()) == 4
     with Lan("next"):
-        assert other.leftovers() == []
+        await_(lambda: not other.leftovers(), "the end of what it left")  # by whichever LAN
 
 
 @pytest.mark.root
@@ -223,7 +224,7 @@ def test_the_plain_dhcp_server_offers_an_address_and_nothing_to_boot(lan: Lan) -
     with Capture(client) as capture:
         discover_from(client)
         offer = capture.wait_for(
-            lambda packet: packets.dhcp_type(packet.payload) == packets.OFFER, 10
+            lambda packet: packets.dhcp_type(packet.payload) == packets.OFFER, 60
         )
     assert offer.source == ("10.77.0.1", 67)
     assert any(offer.payload[16:20])  # yiaddr
@@ -240,9 +241,9 @@ def test_a_relay_carries_dhcp_and_everything_else_to_another_lan(lan: Lan) -> No
         with Capture(client) as capture, Capture(lan.server) as beside:
             discover_from(client)
             offer = capture.wait_for(
-                lambda packet: packets.dhcp_type(packet.payload) == packets.OFFER, 10
+                lambda packet: packets.dhcp_type(packet.payload) == packets.OFFER, 60
             )
-            asked = beside.wait_for(lambda packet: packet.destination == ("10.77.0.2", 67), 10)
+            asked = beside.wait_for(lambda packet: packet.destination == ("10.77.0.2", 67), 60)
         assert offer.source == (relay.inside, 67)
         assert offer.payload[16:19] == bytes([10, 78, 0])  # yiaddr
         assert packets.dhcp_option(offer.payload, 3) == socket.inet_aton(relay.inside)
@@ -250,7 +251,7 @@ def test_a_relay_carries_dhcp_and_everything_else_to_another_lan(lan: Lan) -> No
         client.run(["ip", "route", "add", "default", "via", relay.inside])
         with lan.server.listen(8000) as listener:
             client.popen(["curl", "--silent", "--max-time", "5", "http://10.77.0.2:8000"])
-            listener.settimeout(5)
+            listener.settimeout(60)
             with listener.accept()[0] as peer:
                 assert peer.getpeername()[0] == client.address
 
@@ -259,7 +260,7 @@ def test_a_relay_carries_dhcp_and_everything_else_to_another_lan(lan: Lan) -> No
 def test_a_capture_can_be_read_by_others(lan: Lan, tmp_path: Path) -> None:
     with Capture(lan.server) as capture:
         discover_from(lan.host("client"))
-        capture.wait_for(lambda packet: packet.destination[1] == 67, 10)
+        capture.wait_for(lambda packet: packet.destination[1] == 67, 60)
     from scapy.utils import rdpcap  # noqa: PLC0415 -- slow to import, and only read here
 
     frames = [bytes(packet) for packet in rdpcap(str(capture.write_pcap(tmp_path / "a.pcap")))]

@@ -189,7 +189,7 @@ def test_whoever_holds_the_port_gets_its_copy(lan: Lan, ear: Ear, cable: socket.
     def held() -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.bind(("", 67))
-        opened.settimeout(2)
+        opened.settimeout(60)
         return opened
 
     address = lan.server.run(["cat", f"/sys/class/net/{CABLE}/address"]).stdout.strip()
@@ -206,7 +206,7 @@ class TestSend:
         def opened() -> socket.socket:
             found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             found.bind(("", 68))
-            found.settimeout(2)
+            found.settimeout(60)
             return found
 
         with lan.host("peer").inside(opened) as found:
@@ -222,7 +222,7 @@ class TestSend:
         self, lan: Lan, ear: Ear, cable: socket.socket
     ) -> None:
         cable.bind((CABLE, IPV4))  # it hears from now on
-        cable.settimeout(2)
+        cable.settimeout(60)
         lan.server.run(["ip", "link", "set", CABLE, "address", "02:00:00:00:00:42"])
         lan.server.inside(ear.port.follow)
         ear.port.broadcast(offer(EVERYBODY))

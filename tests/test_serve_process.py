@@ -23,6 +23,7 @@ from netboot.lab.namespaces import Host, Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site, kinds
 from tests.pxe_peer import (
+    ASK_AGAIN,
     IPXE,
     UEFI,
     PxeClient,
@@ -40,8 +41,8 @@ SENTINEL = "52:54:00:00:00:ff"
 """Always registered: asked for last, its answer shows that another one got none."""
 LOADER = bytes(range(256)) * 400
 NUMBERS = count(1)
-SOON = 1.0
-"""Seconds in which a change shows in answers."""
+SOON = 5.0
+"""Seconds in which a change shows in answers; a second where nothing else runs."""
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def slow_get(client: PxeClient, path: str) -> Iterator[socket.socket]:
     """A GET whose answer has begun, and waits to be read."""
     connected = client.host.inside(lambda: _connected(client.server))
     with connected:
-        connected.settimeout(10)
+        connected.settimeout(60)
         connected.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert connected.recv(8, socket.MSG_PEEK) == b"HTTP/1.1"
         yield connected
@@ -174,7 +175,7 @@ def refused(lan: Lan, images: Path) -> Refused:
         site = Site(lan, images, MIRROR, host=lan.host(f"p{port}"))
         hold = [sys.executable, "-c", HOLD, protocol, str(port)]
         squatter = site.host.start(hold, lan.directory / f"squatter{port}.log")
-        squatter.wait_for("held", 10)
+        squatter.wait_for("held", 60)
         for role in (row[2] for row in HELD if row[1] == port):
             words = ["--role", role] if role else []
             command = [*NETBOOT, "--config", str(site.config), "serve", *words]
@@ -189,7 +190,7 @@ class TestHeldPorts:
         self, refused: Refused, protocol: str, port: int, role: str, line: str
     ) -> None:
         process, squatter = refused[port, role]
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 2
         [said] = errors.decode().splitlines()
         assert said.startswith("netboot: ")
@@ -199,7 +200,7 @@ class TestHeldPorts:
 
     def test_nothing_is_left_running(self, lan: Lan, refused: Refused) -> None:
         for (port, _), (process, squatter) in refused.items():
-            process.wait(20)
+            process.wait(60)
             assert pids(lan.host(f"p{port}")) == {squatter.process.pid}
 
 
@@ -208,7 +209,7 @@ class TestOneBoot:
 
     def test_every_step_is_answered_and_written_down(self, site: Site, client: PxeClient) -> None:
         add(site, "whole", self.MAC)
-        await_(lambda: client.offer(self.MAC), "the OFFER")
+        await_(lambda: client.offer(self.MAC, seconds=ASK_AGAIN), "the OFFER")
         assert client.boot_file(self.MAC) == "snponly.efi"
         assert b"".join(tftp_blocks(client.host, client.server, b"snponly.efi")) == LOADER
         chained = client.offer(self.MAC, IPXE)
@@ -219,7 +220,7 @@ class TestOneBoot:
             assert fetch(client, url) in ("kernel", "initrd")
         [preseed] = re.findall(r" url=http://[^/]+(\S+)", script)
         assert "d-i mirror/http/hostname string mirror.example" in fetch(client, preseed)
-        site.wait_for_event("whole", Kind.PRESEED, 5)
+        site.wait_for_event("whole", Kind.PRESEED, 60)
         assert kinds(site.timeline("whole")) == [
             *(Kind.DISCOVER, Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011, Kind.LOADER),
             *(Kind.SCRIPT, Kind.KERNEL, Kind.INITRD, Kind.PRESEED),
@@ -227,7 +228,7 @@ class TestOneBoot:
 
     def test_explain_says_what_the_machine_was_told(self, site: Site, client: PxeClient) -> None:
         add(site, "told", "52:54:00:00:01:02", "local")
-        await_(lambda: client.offer("52:54:00:00:01:02"), "the OFFER")
+        await_(lambda: client.offer("52:54:00:00:01:02", seconds=ASK_AGAIN), "the OFFER")
         for mac, packet, words in (
             ("52:54:00:00:01:02", UEFI, ["--arch", "7"]),
             ("52:54:00:00:01:02", IPXE, ["--firmware", "ipxe"]),
@@ -289,8 +290,8 @@ class TestNodes:
     ) -> None:
         mac = "52:54:00:00:02:03"
         assert client.offer_before(SENTINEL, mac) is None
-        printed = serving.wait_for(rf"{mac} is unknown; to install it: (netboot .*)$", 5)[1]
-        site.wait_for_event(mac, Kind.IGNORED, 5, 'dhcp.unknown = "ignore"')
+        printed = serving.wait_for(rf"{mac} is unknown; to install it: (netboot .*)$", 60)[1]
+        site.wait_for_event(mac, Kind.IGNORED, 60, 'dhcp.unknown = "ignore"')
         assert kinds(site.timeline(mac)) == [Kind.DISCOVER, Kind.IGNORED]
         site.netboot(*printed.replace("NAME", "found").split()[1:])
         await_(lambda: client.offer_before(SENTINEL, mac), "the OFFER", SOON)
@@ -311,10 +312,10 @@ class TestUnknownMachines:
         env = {**os.environ, "NETBOOT_DHCP_UNKNOWN": unknown}
         command = [*NETBOOT, "serve", "--role", "boot", "--config", str(other.config)]
         program = other.host.start(command, lan.directory / f"{unknown}.log", env=env)
-        program.wait_for("ready in", 20)
+        program.wait_for("ready in", 60)
         client = client.towards(other.host)
         assert client.offer("52:54:00:00:03:01") is not None
-        await_(lambda: script in fetch(client, "/ipxe/52:54:00:00:03:01"), "the script", 2)
+        await_(lambda: script in fetch(client, "/ipxe/52:54:00:00:03:01"), "the script")
         program.end()
 
 
@@ -327,14 +328,14 @@ class TestImages:
     ) -> None:
         old, new = b"old." * (self.BIG // 4), b"new."
         stock(images, "debian-13", {"linux": b"old", "initrd.gz": old}, "1")
-        await_(lambda: fetch(client, "/images/debian-13/linux") == "old", "the first version", 3)
+        await_(lambda: fetch(client, "/images/debian-13/linux") == "old", "the first version")
         by_tftp = tftp_blocks(client.host, client.server, b"images/debian-13/initrd.gz")
         begun = next(by_tftp)
         with slow_get(client, "/images/debian-13/initrd.gz") as by_http:
             stock(images, "debian-13", {"linux": b"new", "initrd.gz": new}, "2")
-            await_(lambda: fetch(client, "/images/debian-13/linux") == "new", "the new one", 2)
+            await_(lambda: fetch(client, "/images/debian-13/linux") == "new", "the new one")
             stock(images, "debian-13", {"linux": b"3", "initrd.gz": new}, "3")  # removes the first
-            await_(lambda: fetch(client, "/images/debian-13/linux") == "3", "the third", 2)
+            await_(lambda: fetch(client, "/images/debian-13/linux") == "3", "the third")
             head, _, body = read_all(by_http).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
         assert body == old
@@ -376,16 +377,16 @@ class TestOneOfTheTwoIsKilled:
     ) -> None:
         mac, rounds = "52:54:00:00:04:01", 50
         add(site, "kept", mac)
-        await_(lambda: client.offer(mac), "the OFFER")
-        site.wait_for_event("kept", Kind.OFFER, 5)
+        await_(lambda: client.offer(mac, seconds=ASK_AGAIN), "the OFFER")
+        site.wait_for_event("kept", Kind.OFFER, 60)
         before = len(site.timeline("kept"))
         control = part(serving, "control")
         control.send_signal(signal.SIGKILL)
         for _ in range(rounds):
             assert client.offer(mac) is not None
-        serving.wait_for("the control program was ended by signal 9", 5)
+        serving.wait_for("the control program was ended by signal 9", 60)
         await_(lambda: has_ended(control), "its end")
-        await_(lambda: len(site.timeline("kept")) >= before + 2 * rounds, "every event", 15)
+        await_(lambda: len(site.timeline("kept")) >= before + 2 * rounds, "every event")
         assert len(site.timeline("kept")) == before + 2 * rounds  # and none is doubled
         assert part(serving, "control") != control
 
@@ -394,7 +395,7 @@ class TestOneOfTheTwoIsKilled:
     ) -> None:
         boot, at = part(serving, "boot"), serving.position
         boot.send_signal(signal.SIGKILL)
-        serving.wait_for("the boot program was ended by signal 9", 5, since=at)
+        serving.wait_for("the boot program was ended by signal 9", 60, since=at)
         await_(lambda: client.offer(SENTINEL, seconds=0.1), "the OFFER")
         assert b"".join(tftp_blocks(client.host, client.server, b"snponly.efi")) == LOADER
         assert "from the local disk" in fetch(client, f"/ipxe/{SENTINEL}")
@@ -414,8 +415,8 @@ class TestOneRoleAlone:
         add(other, "alone", self.MAC, "local")  # control is away: the command opens the store
         command = [*NETBOOT, "--config", str(other.config), "serve", "--role", "control"]
         control = other.host.start(command, lan.directory / "control-alone.log")
-        await_(lambda: client.offer(self.MAC, seconds=0.1), "the OFFER", 20)
-        other.wait_for_event("alone", Kind.OFFER, 5)
+        await_(lambda: client.offer(self.MAC, seconds=0.1), "the OFFER")
+        other.wait_for_event("alone", Kind.OFFER, 60)
         assert control.end() == 0
         assert client.offer(self.MAC) is not None
         assert alone.end() == 0
@@ -439,17 +440,17 @@ class TestEnd:
         (other.data / "run" / "snapshot.json").write_text("damaged")
         program = other.serve("--log-format", "json")
         client.offer(self.MAC, seconds=0.1)
-        other.wait_for_event(self.MAC, Kind.IGNORED, 5)
+        other.wait_for_event(self.MAC, Kind.IGNORED, 60)
         part(program, "control").send_signal(signal.SIGKILL)
-        program.wait_for("the control program was ended", 5)
+        program.wait_for("the control program was ended", 60)
         await_(lambda: accepts(other.data / "run" / "control.sock"), "control")
         by_tftp = tftp_blocks(client.host, client.server, b"snponly.efi")
         next(by_tftp)
         with slow_get(client, "/images/debian-13/initrd.gz"):
             began = time.monotonic()
             program.process.terminate()
-            assert program.process.wait(10) == 0
-            assert time.monotonic() - began < 5  # a reply under way has time to end
+            assert program.process.wait(60) == 0
+            assert time.monotonic() - began < 15  # a reply under way has time to end
         assert pids(other.host) == set()
         assert list((other.data / "run").glob("*.sock")) == []
         with pytest.raises(TftpError):
@@ -469,9 +470,10 @@ class TestEnd:
         program = other.serve()
         parts = [part(program, "boot"), part(program, "control")]
         program.process.kill()
-        await_(lambda: all(has_ended(one) for one in parts), "their end", 3)
+        await_(lambda: all(has_ended(one) for one in parts), "their end")
         program = other.serve()
-        await_(lambda: client.offer(self.MAC), "an OFFER")  # once control has said who is who
+        # once control has said who is who
+        await_(lambda: client.offer(self.MAC, seconds=ASK_AGAIN), "an OFFER")
         began = time.monotonic()
         assert program.end() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10

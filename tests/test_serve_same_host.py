@@ -15,7 +15,7 @@ from netboot.lab.program import Program
 from netboot.lab.site import Site
 from netboot.wire import dhcp4, iana
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
-from tests.pxe_peer import UEFI, UEFI_4011, PxeClient, await_, golden, replies, stock
+from tests.pxe_peer import ASK_AGAIN, UEFI, UEFI_4011, PxeClient, await_, golden, replies, stock
 
 pytestmark = pytest.mark.root
 
@@ -83,7 +83,7 @@ def bound(address: str, port: int) -> socket.socket:
 def relayed(agent: socket.socket, asked: Message) -> tuple[list[Message], list[Message]]:
     """What comes back to the relay for one DISCOVER: offers of an address, and of a boot file."""
     agent.sendto(dhcp4.build(replace(asked, giaddr=RELAY_INSIDE, hops=1)), (SERVER, 67))
-    came = list(replies(agent, iana.DHCP_SERVER_PORT, 1))
+    came = list(replies(agent, iana.DHCP_SERVER_PORT, 5))
     assert {source for _, source in came} == {TOWARDS_RELAY}  # the route says so to both
     offers = [message for message, _ in came if message.xid == asked.xid]
     leases = [one for one in offers if one.yiaddr != NO_ADDRESS]
@@ -114,7 +114,7 @@ def test_a_lease_is_given_and_renewed_by_unicast(
             ],
             lan.directory / "dhclient.log",
         )
-        address = dhclient.wait_for(r"bound to (\S+)", 10)[1]
+        address = dhclient.wait_for(r"bound to (\S+)", 60)[1]
         given, answered = dhclient.position, dhcp.program.position
 
         def is_renewal(packet: Packet) -> bool:
@@ -122,9 +122,9 @@ def test_a_lease_is_given_and_renewed_by_unicast(
             addressed = (packet.source, packet.destination) == (source, target)
             return addressed and dhcp_type(packet.payload) == REQUEST
 
-        capture.wait_for(is_renewal, 3 * RENEW_AFTER)
-    dhclient.wait_for(rf"DHCPACK of {address} from {SERVER}", 5, since=given)
-    dhcp.program.wait_for(rf"DHCPACK\(eth0\) {address} ", 5, since=answered)
+        capture.wait_for(is_renewal, 60)
+    dhclient.wait_for(rf"DHCPACK of {address} from {SERVER}", 60, since=given)
+    dhcp.program.wait_for(rf"DHCPACK\(eth0\) {address} ", 60, since=answered)
     dhclient.end()
     assert serving.process.poll() is None
 
@@ -134,9 +134,9 @@ def test_one_machine_gets_its_address_there_and_its_boot_file_here(
 ) -> None:
     client = PxeClient(lan.host("client"), lan.server)
     at = dhcp.program.position
-    offer = await_(lambda: client.offer(MACHINE), "our OFFER")
+    offer = await_(lambda: client.offer(MACHINE, seconds=ASK_AGAIN), "our OFFER")
     assert (offer.siaddr, offer.yiaddr) == (SERVER, NO_ADDRESS)
-    dhcp.program.wait_for(rf"DHCPOFFER\(eth0\) 10\.77\.0\.1\d\d {MACHINE}", 5, since=at)
+    dhcp.program.wait_for(rf"DHCPOFFER\(eth0\) 10\.77\.0\.1\d\d {MACHINE}", 60, since=at)
     assert client.boot_file(MACHINE) == "snponly.efi"
     assert serving.process.poll() is None
 
@@ -172,7 +172,7 @@ class TestBehindARelay:
         asked = replace(asked, options={**asked.options, **told})
         with relay.inside(lambda: bound(RELAY_INSIDE, iana.PXE_PORT)) as machine:
             machine.sendto(dhcp4.build(asked), (TOWARDS_RELAY, iana.PXE_PORT))
-            ack, source = next(replies(machine, iana.PXE_PORT, 2))
+            ack, source = next(replies(machine, iana.PXE_PORT, 60))
         assert (source, ack.xid) == (TOWARDS_RELAY, asked.xid)
         assert ack.options[iana.OPT_BOOTFILE] == b"snponly.efi"
         assert serving.process.poll() is None

@@ -43,7 +43,7 @@ class Manager:
         except TimeoutError:
             return []
 
-    def wait_for(self, line: str, seconds: float = 20) -> None:
+    def wait_for(self, line: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while line not in (message := self.next(max(0.01, deadline - time.monotonic()))):
             assert message, f"{line} did not come"
@@ -116,7 +116,7 @@ def test_ready_is_both_programs_and_pings_are_while_both_answer(
 
     serving.process.send_signal(signal.SIGTERM)
     manager.wait_for("STOPPING=1")
-    assert serving.process.wait(15) == 0
+    assert serving.process.wait(60) == 0
 
 
 def test_children_are_not_told_where_systemd_listens(manager: Manager, serving: Program) -> None:

@@ -44,11 +44,11 @@ def supervise() -> Iterator[Supervise]:
     yield start
     for process in started:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def await_(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(0.01)
@@ -120,7 +120,7 @@ def test_each_start_of_a_crash_loop_is_later_than_its_wait(
 def test_a_usage_error_at_the_first_start_ends_everything(supervise: Supervise) -> None:
     process = supervise(good=FOR_EVER, bad="sleep 0.5; exit 2")
     good = children(process, 2)[0]
-    assert process.wait(10) == 2
+    assert process.wait(60) == 2
     assert not good.is_running()
     assert process.stdout is not None
     assert process.stdout.read() == ""  # the program itself has said what is wrong
@@ -169,7 +169,7 @@ class TestEnd:
         process = supervise(control=program.format("control"), boot=program.format("boot"))
         await_(lambda: log.exists() and log.read_text() == "up\nup\n", "both programs")
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert log.read_text() == "up\nup\nboot\ncontrol\n"
 
     def test_one_that_will_not_end_is_killed(self, supervise: Supervise, tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ class TestEnd:
         running = children(process, 2)
         began = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
-        assert 0.5 <= time.monotonic() - began < 3
+        assert process.wait(60) == 0
+        assert 0.5 <= time.monotonic() - began < 10
         assert not any(program.is_running() for program in running)
 
     def test_nothing_is_left_of_a_killed_supervisor(self, supervise: Supervise) -> None:

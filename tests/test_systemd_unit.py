@@ -109,7 +109,6 @@ def test_what_runs_is_locked_as_what_was_tested() -> None:
 
 
 @pytest.mark.mirror
-@pytest.mark.timeout(400)
 def test_make_install_leaves_a_command_a_unit_and_the_operator_s_configuration(
     tmp_path: Path,
 ) -> None:

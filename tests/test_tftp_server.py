@@ -38,7 +38,7 @@ class Client:
         self.server = server
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((address, 0))
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
         self.tid = ("127.0.0.1", server.port)
 
     def __enter__(self) -> Self:
@@ -79,7 +79,7 @@ def client(server: ServerThread) -> Iterator[Client]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         select.select([], [], [], 0.005)
@@ -100,7 +100,7 @@ def test_a_read_and_its_outcome(server: ServerThread, client: Client) -> None:
     client.say(Ack(4))
     outcome = server.outcome()
     assert outcome == Outcome("127.0.0.1", "boot", 5000, 5000, outcome.seconds, Result.DONE, "")
-    assert 0 < outcome.seconds < 5
+    assert 0 < outcome.seconds < 60
     until(lambda: len(server.server) == 0)
 
 
@@ -415,9 +415,9 @@ def lossy_fetch(server: ServerThread, machines: int, size: int) -> None:
                 sock.sendto(datagram, peer.server or ("127.0.0.1", server.port))
 
         for sock, peer in peers.items():
-            peer.TIMEOUT, peer.DALLY = 0.4, 1.0
+            peer.TIMEOUT, peer.DALLY, peer.RETRIES = 0.4, 60.0, 100
             send(sock, peer, peer.start(time.monotonic()))
-        while any(peer.timer is not None for peer in peers.values()):
+        while server.outcomes.qsize() < machines:
             readable, _, _ = select.select(sockets, [], [], 0.1)
             for sock in readable:
                 datagram, source = sock.recvfrom(2000)

@@ -33,7 +33,7 @@ def bound(address: str = "127.0.0.1") -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     made.bind((address, 0))
-    made.settimeout(5)
+    made.settimeout(60)
     return made
 
 

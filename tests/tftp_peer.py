@@ -237,7 +237,7 @@ class ServerThread:
     def port(self) -> int:
         return self.server.port
 
-    def outcome(self, timeout: float = 10.0) -> Outcome:
+    def outcome(self, timeout: float = 60.0) -> Outcome:
         return self.outcomes.get(timeout=timeout)
 
     def call(self, function: Callable[[], Any]) -> Any:
@@ -251,7 +251,7 @@ class ServerThread:
                 answer.set_exception(error)
 
         self.reactor.callFromThread(run)
-        return answer.result(10)
+        return answer.result(60)
 
     def start(self) -> None:
         self._thread.start()
@@ -260,7 +260,7 @@ class ServerThread:
     def stop(self) -> None:
         self.call(self.server.stop)
         self.reactor.callFromThread(self.reactor.stop)
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 @contextmanager
