@@ -51,7 +51,7 @@ class Server:
 
     Attributes:
         name: who it is.
-        host: where it runs; asked from here, it answers over loopback.
+        host: where it runs; asked from here, it answers over loopback. None has no LAN of its own.
         neighbour: another host of its LAN; asked from there, it answers over veth.
         address: where it answers.
         port: where its HTTP is.
@@ -60,8 +60,8 @@ class Server:
     """
 
     name: str
-    host: Host
-    neighbour: Host
+    host: Host | None
+    neighbour: Host | None
     address: str
     port: int
     pid: int = 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import peers, run
+from benchmarks import bmc, peers, run
 from benchmarks.compare import HEADER, Turn, row, table, take_turns
 from benchmarks.work import Figure, Missing, Server, Sides, Size, Work
 
@@ -71,6 +71,15 @@ def test_a_name_that_is_no_benchmark_is_refused(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="2"):
         run.main(["dhpc"])
     assert "dhpc: choose from dhcp" in capsys.readouterr().err
+
+
+def test_the_room_of_bmcs_is_flipped_and_cycled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bmc, "LATENCY", 0.0)
+    title, one, ours, ratio, *_ = run.measure(run.WORKS["bmc"], Size(runs=1, scale=0.01))
+    assert title == run.WORKS["bmc"].title
+    assert one.startswith("one alone ")
+    assert "FAILED" not in one + ours
+    assert ratio
 
 
 @pytest.mark.root

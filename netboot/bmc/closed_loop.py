@@ -153,7 +153,7 @@ class ClosedLoop:
         try:
             self.driver.eject()
         except BmcError as error:
-            return f" (its ISO stays inserted: {error})"
+            return f" (its ISO may stay inserted: {error})"
         return ""
 
     def _sleep_until(self, until: float) -> None:

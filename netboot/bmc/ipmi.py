@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import cached_property
 from typing import Protocol
 
 from netboot.bmc import ipmi_fru
@@ -94,10 +93,13 @@ class IpmiDriver:
         self._pause = pause
         self._clock = clock
         self._wanted: BootOverride | None = None
+        self._opened: Requests | None = None
 
-    @cached_property
+    @property
     def _session(self) -> Requests:
-        return self._connect()
+        if self._opened is None:
+            self._opened = self._connect()
+        return self._opened
 
     def observe(self) -> Observed:
         """Read power and boot flags."""
@@ -174,9 +176,9 @@ class IpmiDriver:
 
     def close(self) -> None:
         """Log out."""
-        if "_session" in self.__dict__:
-            self._session.close()
-            del self._session
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _power_state(self) -> PowerState:
         status = self._session.request(CHASSIS, _GET_STATUS)

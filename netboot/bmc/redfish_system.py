@@ -1,6 +1,7 @@
 """Which system of a BMC it is about, what kind of BMC that is, and what belongs to it."""
 
-from functools import cached_property
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from netboot.bmc import quirks
 from netboot.bmc.quirks import Quirk
@@ -13,6 +14,24 @@ from netboot.errors import BmcError
 SYSTEMS, MANAGERS = "/redfish/v1/Systems", "/redfish/v1/Managers"
 MOST_SYSTEMS_NAMED = 20
 """Systems that an error lists."""
+
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """A property read once an instance, as ``functools.cached_property``, but without its lock.
+
+    Before Python 3.12 that lock is one for all instances, and all BMCs would wait for the slowest.
+    """
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self._name = read.__name__
+        self.__doc__ = read.__doc__
+
+    def __get__(self, instance: object, owner: type) -> T:
+        value = vars(instance)[self._name] = self._read(instance)
+        return value
 
 
 class System:
@@ -29,9 +48,11 @@ class System:
 
     def read(self) -> Reply:
         """The system's resource, read anew."""
-        return self.connection.get(self.path)
+        reply = self.connection.get(self.path)
+        vars(self).setdefault("_first", reply.said)
+        return reply
 
-    @cached_property
+    @_Once
     def path(self) -> str:
         """Its path.
 
@@ -47,7 +68,7 @@ class System:
         listed = ", ".join(members[:MOST_SYSTEMS_NAMED]) or "none"
         raise BmcError(f"the address must end in the path of one of its systems: {listed}")
 
-    @cached_property
+    @_Once
     def quirk(self) -> Quirk:
         """What this BMC does otherwise."""
         return quirks.of(
@@ -58,7 +79,7 @@ class System:
             system=self.path.rstrip("/").rpartition("/")[2],
         )
 
-    @cached_property
+    @_Once
     def manager(self) -> Json:
         """The manager of the system; empty where there is none."""
         path = next(iter(links(part(self._first, "Links"), "ManagedBy")), None)
@@ -67,13 +88,13 @@ class System:
             path = next(iter(members), None)
         return self.connection.find(path)
 
-    @cached_property
+    @_Once
     def media(self) -> Media:
         """Its virtual media."""
         owners = (self._first, self.manager)
         return Media(self.connection, self.quirk, *owners)
 
-    @cached_property
+    @_Once
     def ipmi_port(self) -> int | None:
         """Where the same BMC speaks IPMI; None where it does not say that it does."""
         protocols = self.connection.find(link(self.manager, "NetworkProtocol"))
@@ -81,7 +102,7 @@ class System:
         port = ipmi.get("Port")
         return port if ipmi.get("ProtocolEnabled") is True and isinstance(port, int) else None
 
-    @cached_property
+    @_Once
     def _first(self) -> Json:
         """As it was first read; its identity and links do not change."""
         return self.read().said

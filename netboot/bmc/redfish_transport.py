@@ -40,7 +40,7 @@ class Transport(HTTPAdapter):
 
     def __init__(self, base: str, tls: Tls) -> None:
         self._place = _place(base)
-        self._context = _context(tls)
+        self._context = _context(base, tls)
         self._fingerprint = tls.fingerprint if tls.verify else None
         if not tls.verify:  # shown with the node, so not once more by every request
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -95,16 +95,19 @@ def _body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def _context(base: str, tls: Tls) -> ssl.SSLContext:
+    """How the certificate is checked; the system's authorities are read only where they count."""
+    trusts_any = tls.fingerprint or not tls.verify  # the fingerprint says more than any authority
+    if trusts_any or not base.startswith("https:"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
+        return ssl.create_default_context(cafile=tls.ca_file)
     except OSError as error:  # ssl.SSLError is one
         problem = error.strerror or str(error)
         raise BmcError(f"the CA file {tls.ca_file} cannot be used: {problem}") from None
-    if tls.fingerprint or not tls.verify:  # the fingerprint says more than any authority
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _place(url: str) -> tuple[str, str | None, int | None]:

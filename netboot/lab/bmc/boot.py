@@ -122,6 +122,10 @@ class BootSettings:
     def _has_uri(self) -> bool:
         return self._quirk.http_url_property == _URI and "UefiHttp" in self.targets
 
+    def _device(self, target: str) -> BootDevice | None:
+        """What a target starts; where UsbCd is the virtual CD, Cd is a drive that is not there."""
+        return None if target == "Cd" != self._quirk.cd_target else _DEVICES.get(target)
+
     def _check_names(self, wanted: dict[str, Any]) -> None:
         names = [f"{_PREFIX}Enabled", f"{_PREFIX}Target"]
         full = list(names)
@@ -145,7 +149,7 @@ class BootSettings:
         if override.target == "None" and override.enabled == "Once":
             override = replace(override, enabled="Disabled")
         once = override.enabled == "Once"
-        device = None if override.enabled == "Disabled" else _DEVICES.get(override.target)
+        device = None if override.enabled == "Disabled" else self._device(override.target)
         uri = override.uri if self._has_uri else self._attribute_uri()
         starts = self._machine.starts
         try:
