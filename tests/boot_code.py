@@ -1,13 +1,16 @@
 """The least that a BIOS starts: a boot sector that says something, and a CD with it."""
 
 SECTOR, CD_SECTOR = 512, 2048
-_MESSAGE = 0x18
+_MESSAGE = 0x30
 _SAY = bytes.fromhex(
-    "fa 31c0 8ed8 be187c baf803"  # the message at 7C18, to the serial line at 3F8
+    "fa 31c0 8ed8 be307c baf803"  # the message at 7C30, to the serial line at 3F8
     "ac 84c0 7403 ee ebf8"  # each byte until a zero
 )
 _STOP = bytes.fromhex("f4 ebfd")
-_REBOOT = bytes.fromhex("b0fe e664")  # by the keyboard controller, as an AT does
+_REBOOT = bytes.fromhex(
+    "bb0004 31c9 e2fe 4b 75f9"  # not before it has worked as long as a small system does
+    "b0fe e664 f4 ebfd"  # by the keyboard controller, as an AT does
+)
 
 
 def boot_sector(message: str, *, reboots: bool = False) -> bytes:

@@ -16,7 +16,7 @@ from netboot.lab.namespaces import Host, Lan
 from netboot.lab.site import Site, kinds
 from netboot.media.cpio import pack
 
-pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 MAC = "52:54:00:00:00:01"
 INSTALLER = b"""
@@ -66,7 +66,7 @@ ANSWERS = "# as it is {{ written }}\n"
 def file_server(host: Host, folder: Path) -> str:
     """Serve ``folder`` by somebody else's HTTP server; its URL."""
     command = [sys.executable, "-m", "http.server", "8000", "--directory", str(folder)]
-    host.start(command, folder / "http.log").wait_for("Serving", 20)
+    host.start(command, folder / "http.log").wait_for("Serving", 300)
     return f"http://{host.address}:8000"
 
 
@@ -96,14 +96,14 @@ def test_a_machine_is_installed_once_and_then_starts_from_its_disk(
     site.serve()
     machine = Machine(lan_with_dhcp, "n1", [MAC], firmware)
     machine.power_on()
-    machine.wait_for_serial("answers: # as it is {{ written }}", 200)
-    said = site.wait_for_event("n1", Kind.PROGRESS, 30)
+    machine.wait_for_serial("answers: # as it is {{ written }}", 300)
+    said = site.wait_for_event("n1", Kind.PROGRESS, 300)
     assert said.detail == "late, step 1, exit status 3"
-    home = site.wait_for_event("n1", Kind.INSTALLED, 30)
+    home = site.wait_for_event("n1", Kind.INSTALLED, 300)
     assert home.data["hostkey"] == "SHA256:made-in-the-guest"
     assert "state      installed" in site.netboot("node", "show", "n1").stdout
-    machine.wait_for_serial("called home: 0", 30)
-    machine.wait_for_serial("starting from the local disk", 120)
+    machine.wait_for_serial("called home: 0", 300)
+    machine.wait_for_serial("starting from the local disk", 300)
     assert kinds(site.timeline("n1")).count(Kind.INSTALLED) == 1
     assert not [r for r in site.timeline("n1") if r.event.kind is Kind.ALARM]
     refused = site.netboot("node", "install", "n1", check=False)
@@ -111,4 +111,4 @@ def test_a_machine_is_installed_once_and_then_starts_from_its_disk(
     assert "--reinstall" in refused.stderr
     site.netboot("node", "install", "n1", "--reinstall")
     machine.reset()
-    machine.wait_for_serial("answers: ", 200)
+    machine.wait_for_serial("answers: ", 300)

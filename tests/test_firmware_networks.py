@@ -14,7 +14,7 @@ from netboot.lab.namespaces import Lan
 from netboot.lab.packets import Packet
 from netboot.lab.site import Site
 
-pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
 MIRROR = "http://mirror.example/debian"
@@ -51,7 +51,7 @@ def test_machines_behind_a_relay_boot_from_the_address_that_routes_to_them(
     for machine in machines:
         machine.power_on()
     for machine, capture in zip(machines, captures, strict=True):
-        site.wait_for_event(machine.name, Kind.INITRD, 200)
+        site.wait_for_event(machine.name, Kind.INITRD, 300)
         asked = [record.event for record in site.timeline(machine.name)]
         relays = {event.data.get("relay") for event in asked if event.kind is Kind.DISCOVER}
         assert relays == {relay.inside}
@@ -78,12 +78,12 @@ def test_a_dhcp_server_on_the_same_host_goes_on_renewing_while_a_machine_boots(
         ["dhclient", "-4", "-d", "-v", "-cf", "/dev/null", "-sf", script, *files, "eth0"],
         lan.directory / "dhclient.log",
     )
-    address = dhclient.wait_for(r"bound to (\S+)", 20)[1]
+    address = dhclient.wait_for(r"bound to (\S+)", 300)[1]
     machine = Machine(lan, "n1", [FIRST])
     machine.power_on()
     given = dhclient.position
-    site.wait_for_event("n1", Kind.INITRD, 200)
-    dhclient.wait_for(rf"DHCPACK of {address} from {site.host.address}", 30, since=given)
+    site.wait_for_event("n1", Kind.INITRD, 300)
+    dhclient.wait_for(rf"DHCPACK of {address} from {site.host.address}", 300, since=given)
     assert "DHCPDISCOVER" not in dhclient.text_since(given)
 
 
@@ -104,7 +104,7 @@ def test_two_lans_are_served_at_once_each_from_its_own_address(
         captures[at] = Capture(at.switch, machine.taps[0], (67, 68, 8080))
         machine.power_on()
     for at, name in ((lan, "n1"), (far, "n2")):
-        site.wait_for_event(name, Kind.INITRD, 200)
+        site.wait_for_event(name, Kind.INITRD, 300)
         assert told(captures[at]) == {own[at]}
 
 

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from netboot.config import Server, Settings
 from netboot.events import Kind
 from netboot.lab.machine import FirmwareKind, Machine
 from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site, kinds
-from netboot.media.fetch import fetch
 
-pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 MAC = "52:54:00:00:00:01"
 SERIAL = ("--set", "console=ttyS0,115200n8")
@@ -35,14 +33,6 @@ mount -t proc proc /proc
 echo "the second initrd runs the first one's shell: $(cat /proc/cmdline) :" > /dev/console
 poweroff -f
 """
-
-
-@pytest.fixture(scope="module")
-def with_memtest(images: Path) -> Path:
-    """The images of all tests, and Memtest86+."""
-    settings = Settings(server=Server(data_dir=str(images.parent)))
-    fetch(["memtest"], settings, lambda *_: None)
-    return settings.images_dir
 
 
 @pytest.fixture
@@ -103,9 +93,9 @@ def test_any_linux_gets_both_initrds_and_every_argument_when_nobody_stops_it(
     own_site.serve()
     machine = Machine(lan_with_dhcp, "n1", [MAC], firmware)
     machine.power_on()
-    machine.wait_for_serial("This erases the disk", 100)
+    machine.wait_for_serial("This erases the disk", 300)
     proof = r"the second initrd runs the first one's shell: (.*) :\r?\n"
-    told = machine.wait_for_serial(proof, 150)[1].split()
+    told = machine.wait_for_serial(proof, 300)[1].split()
     for word in ("rdinit=/proof", "word=hello", f"BOOTIF=01-{MAC.replace(':', '-')}"):
         assert word in told
     (seed,) = [word for word in told if word.startswith("ds=nocloud-net;s=http://")]
@@ -122,17 +112,16 @@ def test_a_key_press_stops_the_countdown_and_the_machine_can_start_from_its_disk
     disk.write_bytes(boot_sector(b"this is the disk").ljust(1 << 20, b"\0"))
     machine = Machine(lan_with_dhcp, "n1", [MAC], "bios", disk=disk)
     machine.power_on()
-    machine.wait_for_serial("iPXE shell", 100)
+    machine.wait_for_serial("iPXE shell", 300)
     press(machine, "down", "ret")  # the first key stops it, and moves on from what would install
-    machine.wait_for_serial("this is the disk", 60)
+    machine.wait_for_serial("this is the disk", 300)
     assert Kind.KERNEL not in kinds(own_site.timeline("n1"))
 
 
 @pytest.mark.parametrize("firmware", ["ipxe-rom", "bios"])
-@pytest.mark.usefixtures("with_memtest")
 def test_memtest_tests(lan_with_dhcp: Lan, site: Site, firmware: FirmwareKind) -> None:
     site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "memtest", *SERIAL)
     site.serve()
     machine = Machine(lan_with_dhcp, "n1", [MAC], firmware)
     machine.power_on()
-    machine.wait_for_serial(r"Status: Testing", 150)
+    machine.wait_for_serial(r"Status: Testing", 300)

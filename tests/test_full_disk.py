@@ -144,7 +144,7 @@ def test_machines_boot_while_the_disk_is_full_and_nothing_is_lost(
     names = lab.register(6)
     lab.serve()
     lab.boot(names[0])
-    lab.site.wait_for_event(names[0], Kind.KERNEL, 5)
+    lab.site.wait_for_event(names[0], Kind.KERNEL, 60)
     heard = disk.path / "run/heard.json"
     if what == "everything":
         await_(lambda: heard.exists() and mac(names[0]) in heard.read_text(), "it is written down")
@@ -165,7 +165,7 @@ def test_machines_boot_while_the_disk_is_full_and_nothing_is_lost(
     if what == "everything":
         lab.await_line("heard.json: is kept again")
     for name in names:
-        lab.site.wait_for_event(name, Kind.KERNEL, 5)
+        lab.site.wait_for_event(name, Kind.KERNEL, 60)
         assert kinds(lab.site.timeline(name)) == WHOLE
     assert refusal(lab.site) == ""
     assert len(lab.lines("events cannot be kept")) == len(lab.lines("events are kept")) == 1
@@ -189,7 +189,7 @@ def test_a_restart_on_a_full_disk_serves_what_was_known(
     assert FULL in lab.await_line("; tried again every 1 s")
     disk.make_room()
     lab.await_line("the database is open")
-    lab.site.wait_for_event(name, Kind.KERNEL, 5)
+    lab.site.wait_for_event(name, Kind.KERNEL, 60)
     assert kinds(lab.site.timeline(name)) == WHOLE
     lab.register(1)
     assert len(lab.lines("not looked for missing images: ")) == 1
@@ -261,7 +261,7 @@ def test_a_boot_goes_on_when_a_cable_is_in_again(
     assert got.stat().st_size == LARGE
     for name in (first, second):
         lab.boot(name)
-        lab.site.wait_for_event(name, Kind.KERNEL, 5)
+        lab.site.wait_for_event(name, Kind.KERNEL, 60)
         assert kinds(lab.site.timeline(name)) == WHOLE
     told = 1 if whose == "server" else 0
     assert len(lab.lines("eth0 is down: ")) == len(lab.lines("eth0 is up again")) == told

@@ -13,7 +13,7 @@ from netboot.lab.packets import Packet
 
 pytestmark = pytest.mark.firmware
 
-FIRMWARE_TIMEOUT = 60
+FIRMWARE_TIMEOUT = 200
 """Seconds to a firmware's DISCOVER, two machines and other tests at once on two cores."""
 
 

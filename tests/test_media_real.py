@@ -1,8 +1,5 @@
 """The images that ship, fetched for real and checked: also fills the cache firmware tests use."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from netboot import config
@@ -10,8 +7,8 @@ from netboot.media import library
 from netboot.media.definition import FIRMWARE, definitions
 from netboot.media.fetch import fetch
 from netboot.media.progress import silent
+from tests.conftest import CACHE
 
-CACHE = Path(os.environ.get("NETBOOT_CACHE", Path(__file__).parent.parent / ".cache"))
 MAGIC = {
     # served name, where needed with its image → (offset, bytes) of what it must be
     "linux": (0x202, b"HdrS"),
@@ -25,12 +22,10 @@ MAGIC = {
     "riscv64/ipxe.efi": (0, b"MZ"),
     "loong64/ipxe.efi": (0, b"MZ"),
 }
-_SLOW = 600
-"""Seconds for 150 MB over a slow line."""
 
 
 @pytest.mark.mirror
-@pytest.mark.timeout(_SLOW)
+@pytest.mark.usefixtures("alone_in_cache")
 def test_the_signed_archive_gives_every_image_that_ships() -> None:
     settings = config.Settings(server=config.Server(data_dir=str(CACHE)))
     known = definitions()

@@ -10,6 +10,7 @@
 import contextlib
 import functools
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -324,6 +325,7 @@ def _client(path: Path) -> Iterator[httpx.Client]:
     with httpx.Client(
         transport=httpx.HTTPTransport(
             uds=str(path),
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused; httpx's own reads every CA
             limits=httpx.Limits(max_connections=None),  # callers' threads are the bound
         ),
         base_url="http://control",

@@ -2,16 +2,19 @@
 
     python -m netboot.lab.demo [--mirror URL]
 
-makes a LAN of network namespaces with a plain DHCP server nobody touched, runs ``netboot serve``
-on it, switches a virtual machine on, and tells each stage from the machine's own packets until
-the installer has fetched its own preseed and asked its mirror for the first file. It ends by
-itself, and leaves nothing behind but ``$NETBOOT_CACHE/demo``: a screenshot, the serial log and
-the packets. Exit status 1 where a stage does not come in time. Needs root.
+makes a lab of network namespaces with a plain DHCP server nobody touched and a virtual machine
+that boots from its empty disk, and runs ``netboot serve`` in it. The machine's BMC is told by
+Redfish to boot it from the network once and to power-cycle it; from then on each stage is told
+from the machine's own packets, until the installer has fetched its own preseed and asked its
+mirror for the first file. It ends by itself, and leaves nothing behind but
+``$NETBOOT_CACHE/demo``: a screenshot, the serial log and the packets. Exit status 1 where a stage
+does not come in time. Needs root.
 """
 
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -21,13 +24,12 @@ from netboot.cli.progress import shown
 from netboot.config import Debian, Server, Settings
 from netboot.errors import NetbootError, OperationError
 from netboot.lab.capture import Capture
-from netboot.lab.dhcp import PlainDhcp
-from netboot.lab.machine import Machine
 from netboot.lab.mirror import Mirror
-from netboot.lab.namespaces import Lan
 from netboot.lab.packets import Packet
 from netboot.lab.program import Program
 from netboot.lab.site import HTTP_PORT, Site
+from netboot.lab.up.file import Bmc, LabFile, Nic, Node
+from netboot.lab.up.lab import Lab, LabNode
 from netboot.lab.witness import INSTALLER_BOOT, Servers, Stage
 from netboot.media import library
 from netboot.media import mirror as debian_mirror
@@ -35,14 +37,19 @@ from netboot.media.fetch import each
 
 IMAGES = ("ipxe", "debian-12")
 NODE, MAC, PROFILE = "n1", "52:54:00:00:00:01", "debian-12"
+BMC = Bmc(protocols=("redfish",), address="10.78.0.11")
+LAB = LabFile(
+    name="demo",
+    nodes={NODE: Node(nics=(Nic(network="boot", mac=MAC),), boot=("disk",), bmc=BMC)},
+)
+"""The machine's own order has no network in it: it comes there because its BMC was told so."""
 MIRROR_PORT = 80
 PORTS = (67, 68, 69, 4011, HTTP_PORT, MIRROR_PORT)
-KERNEL_LOG = "earlycon=uart8250,io,0x3f8 keep_bootcon"
-"""The kernel's log goes to the serial line, while the installer shows itself on the screen."""
 LOOK_EVERY = 1.0
 """Seconds between looks at whether ``netboot serve`` still runs while a stage is awaited."""
 CONSOLES = "ttyS0,115200n8 tty0"
 """Both speak; the installer shows itself on the last, so that there is a screenshot."""
+BMC_FILE = "bmc.pass"
 EXIT_INTERRUPTED = 130
 
 
@@ -58,6 +65,7 @@ class Demo:
         self._cache = cache
         self._upstream = upstream
         self._kept = cache / "demo"
+        self._started = 0.0
         self._times: list[tuple[Stage, float]] = []
 
     def run(self) -> None:
@@ -67,22 +75,23 @@ class Demo:
             OperationError: a stage did not come; the text has the usual cause and the tails of
                 the machine's serial line and of netboot's output.
         """
-        with Lan("demo") as lan:
+        with Lab(LAB) as lab:
             self._fetch_images()
-            PlainDhcp(lan)
+            lan, node = lab.networks["boot"], lab.nodes[NODE]
             mirror = Mirror(lan.host("mirror"), self._upstream, MIRROR_PORT)
-            self._introduce(lan)
+            self._introduce(lab, mirror)
             site = Site(lan, self._cache / "images", mirror.url)
-            self._register(site)
-            say("$ netboot serve")
+            self._register(site, node)
+            say("\n$ netboot serve")
             serve = site.serve(on_line=lambda line: say(f"          │ {line}"))
-            machine = Machine(lan, NODE, [MAC])
-            capture = Capture(lan.switch, machine.taps[0], PORTS)
+            capture = Capture(node.host, node.machine.hardware.nics[0].tap, PORTS)
             servers = Servers(str(lan.server.address), str(mirror.host.address))
             try:
-                self._boot(machine, capture, serve, servers)
+                self._send_to_network(site)
+                self._watch(node, capture, serve, servers)
+                _type(site, f"netboot node power {NODE} status")
             finally:
-                self._keep(machine, capture)
+                self._keep(node, capture)
             self._summarise()
 
     def _fetch_images(self) -> None:
@@ -97,57 +106,72 @@ class Demo:
             for outcome in each(missing, settings, progress):
                 say(f"{outcome.image.name} {outcome.image.version} is fetched and verified")
 
-    def _introduce(self, lan: Lan) -> None:
-        say(f"A LAN of its own, {lan.subnet}:")
+    def _introduce(self, lab: Lab, mirror: Mirror) -> None:
+        lan = lab.networks["boot"]
+        say(f"A lab of its own, {lan.subnet}, and {lab.bmcs.subnet} for BMCs:")
         say(f"  {lan.dhcp.address}   a plain DHCP server: dnsmasq without any boot option")
         say(f"  {lan.server.address}   netboot serve")
-        say(f"  {lan.host('mirror').address}   the Debian mirror")
-        say(f"  {NODE}          {MAC}: a virtual machine with OVMF, real UEFI firmware, off")
+        say(f"  {mirror.host.address}   the Debian mirror")
+        say(f"  {NODE}          {MAC}: a virtual machine with OVMF, real UEFI firmware, off;")
+        say("              by itself it boots from its disk alone, which is empty")
+        say(f"  {BMC.address}  its BMC, which speaks Redfish")
         say()
 
-    def _register(self, site: Site) -> None:
-        facts = ("--mac", MAC, "--profile", PROFILE)
-        variables = ("--set", f"hostname={NODE}", "--set", f"console={CONSOLES}")
-        say(f"$ netboot node add {NODE} {' '.join(facts)}")
-        say(site.netboot("node", "add", NODE, *facts, *variables).stdout.rstrip())
+    def _register(self, site: Site, node: LabNode) -> None:
+        variables = f"--set hostname={NODE} --set console={shlex.quote(CONSOLES)}"
+        _type(site, f"netboot node add {NODE} --mac {MAC} --profile {PROFILE} {variables}")
+        (site.lan.directory / BMC_FILE).write_text(BMC.password, "utf-8")
+        who = f"--bmc-user {BMC.user} --bmc-password-file {BMC_FILE}"
+        pin = f"--bmc-fingerprint {node.fingerprint}"
+        _type(site, f"netboot node set {NODE} --bmc {node.bmcs[0]} {who} {pin}")
 
-    def _boot(self, machine: Machine, capture: Capture, serve: Program, servers: Servers) -> None:
-        say(f"\n{NODE} is switched on")
-        started = time.time()
-        machine.power_on()
+    def _send_to_network(self, site: Site) -> None:
+        """Have a machine that runs, from its own disk, start from the network instead."""
+        _type(site, f"netboot node power {NODE} on")
+        _type(site, f"netboot node boot {NODE} pxe --once")
+        self._started = time.time()
+        _type(site, f"netboot node power {NODE} cycle")
+
+    def _watch(self, node: LabNode, capture: Capture, serve: Program, servers: Servers) -> None:
         for stage in INSTALLER_BOOT:
             try:
                 packet = _await(stage, servers, capture, serve)
             except OperationError as error:
-                raise OperationError(self._explained(stage, error, machine, serve)) from None
-            self._times.append((stage, packet.time - started))
-            say(f"{packet.time - started:7.1f} s ✓ {stage.name}: {stage.meaning}")
+                raise OperationError(self._explained(stage, error, node, serve)) from None
+            self._times.append((stage, packet.time - self._started))
+            say(f"{packet.time - self._started:7.1f} s ✓ {stage.name}: {stage.meaning}")
 
-    def _explained(
-        self, stage: Stage, error: OperationError, machine: Machine, serve: Program
-    ) -> str:
-        before = self._times[-1][0].name if self._times else "power-on"
+    def _explained(self, stage: Stage, error: OperationError, node: LabNode, serve: Program) -> str:
+        before = self._times[-1][0].name if self._times else "its power cycle"
         return (
             f"{before}, but no {stage.name} ({error}).\n"
             f"Likely cause: {stage.cause}.\n"
-            f"--- the end of the machine's serial line\n{machine.serial_tail()}\n"
+            f"--- the end of the machine's serial line\n{node.machine.program.tail()}\n"
             f"--- the end of netboot serve's output\n{serve.tail()}"
         )
 
-    def _keep(self, machine: Machine, capture: Capture) -> None:
+    def _keep(self, node: LabNode, capture: Capture) -> None:
         """Save what shows how it went; what cannot be had does not hide how it went."""
         self._kept.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OperationError, OSError):
-            machine.screendump(self._kept / "screen.png")
+            node.machine.screendump(self._kept / "screen.png")
         with contextlib.suppress(OSError):
-            shutil.copy(machine.serial_log, self._kept / "serial.log")
+            shutil.copy(node.machine.serial_log, self._kept / "serial.log")
             capture.write_pcap(self._kept / "boot.pcap")
 
     def _summarise(self) -> None:
-        say(f"\n{NODE} runs the Debian installer with its own answers. Seconds since power-on:")
+        say(f"\n{NODE} runs the Debian installer with its own answers. Seconds since its cycle:")
         for stage, seconds in self._times:
             say(f"  {seconds:6.1f}  {stage.name}")
         say(f"What it shows: {self._kept / 'screen.png'}; packets and serial log are beside it.")
+
+
+def _type(site: Site, line: str) -> None:
+    """Run a netboot command and show it, with what it says, as a terminal would."""
+    say(f"$ {line}")
+    words = shlex.split(line)[1:]
+    there = {BMC_FILE: site.lan.directory / BMC_FILE}
+    say(site.netboot(*(there.get(word, word) for word in words)).stdout.rstrip())
 
 
 def say(line: str = "") -> None:

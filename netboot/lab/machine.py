@@ -12,15 +12,14 @@ broken one the firmware hangs.
 """
 
 import re
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 from netboot.errors import OperationError
+from netboot.lab.board import BOARDS, Board
 from netboot.lab.namespaces import Lan
 from netboot.lab.program import Program
 from netboot.lab.qmp import Qmp
@@ -33,70 +32,6 @@ DEFAULT_MEMORY = 1024
 START_TIMEOUT = 20.0
 _UUID_BASE = "12345678-9abc-4def-8123-"
 """Digits that show whether somebody swapped the byte order of option 97."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Flash:
-    """UEFI firmware in flash memory.
-
-    Attributes:
-        package: Debian's, for people.
-        images: the firmware and its variables; the first pair that is installed is taken.
-    """
-
-    package: str
-    images: tuple[tuple[Path, Path], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Board:
-    """What a kind of firmware means for QEMU."""
-
-    machine: str
-    flash: _Flash | None
-    romfile: str | None
-    """The NIC's option ROM: "" for none, so that OVMF's own PXE runs; None for QEMU's iPXE."""
-    arguments: tuple[str, ...] = ()
-    emulator: str = "qemu-system-x86_64"
-    display: str = "VGA"
-
-
-def _without(*stacks: str) -> tuple[str, ...]:
-    """Keep OVMF from waiting for network stacks that nobody answers (OvmfPkg/README)."""
-    return tuple(
-        word for stack in stacks for word in ("-fw_cfg", f"name=opt/org.tianocore/{stack},string=n")
-    )
-
-
-_SHARE = Path("/usr/share")
-_OVMF = _Flash(
-    "ovmf",
-    (
-        # the 4 MiB build is the only one in Debian 13 and later
-        (_SHARE / "OVMF/OVMF_CODE_4M.fd", _SHARE / "OVMF/OVMF_VARS_4M.fd"),
-        (_SHARE / "OVMF/OVMF_CODE.fd", _SHARE / "OVMF/OVMF_VARS.fd"),
-    ),
-)
-_AAVMF = _Flash(
-    "qemu-efi-aarch64", ((_SHARE / "AAVMF/AAVMF_CODE.fd", _SHARE / "AAVMF/AAVMF_VARS.fd"),)
-)
-_BOARDS: dict[FirmwareKind, _Board] = {
-    "uefi": _Board("q35", _OVMF, romfile="", arguments=_without("IPv6PXESupport")),
-    "uefi-http": _Board(
-        "q35", _OVMF, romfile="", arguments=_without("IPv4PXESupport", "IPv6PXESupport")
-    ),
-    "uefi-arm64": _Board(
-        "virt,gic-version=3",
-        _AAVMF,
-        romfile="",
-        arguments=("-cpu", "cortex-a57", *_without("IPv6PXESupport")),
-        emulator="qemu-system-aarch64",
-        display="ramfb",
-    ),
-    "ipxe-rom": _Board("q35", _OVMF, romfile=None, arguments=_without("IPv6PXESupport")),
-    # without a graphics card SeaBIOS and its ROMs speak on the serial line
-    "bios": _Board("pc,graphics=off", None, romfile=None),
-}
 
 
 class Machine:
@@ -146,10 +81,10 @@ class Machine:
         socket_path = self.directory / "qmp"
         self._program: Program = lan.switch.start(
             [
-                *_base(name, self.uuid, memory, _BOARDS[firmware], self.directory),
+                *_base(name, self.uuid, memory, BOARDS[firmware], self.directory),
                 "-qmp",
                 f"unix:{socket_path},server=on,wait=off",
-                *_nics(self.macs, self.taps, _BOARDS[firmware].romfile),
+                *_nics(self.macs, self.taps, BOARDS[firmware].romfile),
                 *(_disk(disk, len(self.macs)) if disk else ()),
                 *(["-no-reboot"] if no_reboot else ()),
             ],
@@ -240,28 +175,14 @@ class Machine:
         raise OperationError(f"QEMU did not start: {self._program.tail()}")
 
 
-def _base(name: str, identity: UUID, memory: int, board: _Board, directory: Path) -> list[str]:
+def _base(name: str, identity: UUID, memory: int, board: Board, directory: Path) -> list[str]:
     words = [board.emulator, "-name", name, "-machine", board.machine]
     words += ["-accel", "tcg,thread=multi", "-smp", "1", "-m", str(memory), "-S"]
     words += ["-no-user-config", "-nodefaults", "-display", "none", "-device", board.display]
     words += ["-device", "virtio-rng-pci", "-rtc", "base=utc", "-uuid", str(identity)]
     words += ["-smbios", f"type=1,serial={name}"]
     words += ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
-    return [*words, *(_pflash(board.flash, directory) if board.flash else ()), *board.arguments]
-
-
-def _pflash(flash: _Flash, directory: Path) -> list[str]:
-    for code, variables in flash.images:
-        if code.exists() and variables.exists():
-            own = Path(shutil.copy(variables, directory / "vars.fd"))
-            drive = "if=pflash,format=raw"
-            return [
-                "-drive",
-                f"{drive},unit=0,readonly=on,file={code}",
-                "-drive",
-                f"{drive},unit=1,file={own}",
-            ]
-    raise OperationError(f"the machine's firmware is not installed: the package is {flash.package}")
+    return [*words, *board.firmware(directory)]
 
 
 def _nics(macs: Sequence[Mac], taps: Sequence[str], romfile: str | None) -> list[str]:
