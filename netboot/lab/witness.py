@@ -134,14 +134,14 @@ INSTALLER_BOOT = (
         "preseed",
         "the installer fetches this machine's own answers",
         _fetches("/preseed"),
-        120,
+        240,
         "the installer has no network, or no preseed URL on its kernel line",
     ),
     Stage(
         "mirror",
         "the installer asks its Debian mirror for the first file",
         _asks_mirror,
-        60,
+        180,
         "the preseed names another mirror, or the installer stopped to ask something",
     ),
 )
