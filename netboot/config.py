@@ -7,6 +7,7 @@ Every key is optional. A variable is its key's one-to-one name: ``NETBOOT_HTTP_P
 import ipaddress
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +71,14 @@ Listen = Annotated[
     Meta(
         pattern=r"^[^\s]+:[0-9]{1,5}\Z",
         description="an address and a port such as 127.0.0.1:8443",
+    ),
+]
+CommandLine = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00]*\S[^\x00]*\Z",
+        max_length=1024,
+        description="a program and its arguments, as in a shell without one",
     ),
 ]
 FacadeUser = Annotated[
@@ -160,6 +169,19 @@ class RedfishFacade(Checked, frozen=True):
         return key, value
 
 
+class PowerCommands(Checked, frozen=True):
+    """Command lines that switch a machine whose address is ``command:`` and their name.
+
+    No shell reads them; ``{node}`` and ``{mac}`` in a word are the machine's. ``status`` prints
+    ``on`` or ``off``; without it nobody can tell. ``cycle`` is off and on where it is not given.
+    """
+
+    on: CommandLine
+    off: CommandLine
+    cycle: CommandLine | None = None
+    status: CommandLine | None = None
+
+
 class Debian(Checked, frozen=True):
     """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given.
 
@@ -180,6 +202,7 @@ class Settings(Checked, frozen=True):
     api: Api = Api()
     debian: Debian = Debian()
     redfish_facade: RedfishFacade = RedfishFacade()
+    power_commands: dict[Name, PowerCommands] = field(default_factory=dict)
 
     @property
     def interfaces(self) -> tuple[str, ...]:
@@ -278,6 +301,9 @@ def _check_addresses(settings: Settings, source: str) -> None:
             given = shown(settings.http.advertise)
             problem = f"= {given}: must be an IPv4 address; IPv6 is not served yet"
             raise ConfigError(source, "http.advertise", problem) from None
+    for name, commands in settings.power_commands.items():
+        for key in commands.__struct_fields__:
+            _check_words(getattr(commands, key), source, f"power_commands.{name}.{key}")
     facade = settings.redfish_facade
     for key, listen in (("api", settings.api.listen), ("redfish_facade", facade.listen)):
         if listen is not None and not 1 <= int(listen.rpartition(":")[2]) <= 65535:  # noqa: PLR2004 -- the range of a port
@@ -286,6 +312,14 @@ def _check_addresses(settings: Settings, source: str) -> None:
     if (facade.certificate is None) != (facade.key is None):
         problem = "and redfish_facade.key go together: name both or neither"
         raise ConfigError(source, "redfish_facade.certificate", problem)
+
+
+def _check_words(line: str | None, source: str, key: str) -> None:
+    try:
+        shlex.split(line or "")
+    except ValueError:
+        problem = f"= {shown(line)}: must be a command line whose quotes are closed"
+        raise ConfigError(source, key, problem) from None
 
 
 _SEPARATORS = {"interfaces": ",", "templates": ":"}
@@ -297,6 +331,6 @@ _VARIABLES = {
     for section, default in (
         (name, getattr(Settings(), name)) for name in Settings.__struct_fields__
     )
-    for key in default.__struct_fields__
-    if key != "users"  # a table: there is no one value for a variable to have
+    for key in getattr(default, "__struct_fields__", ())
+    if key != "users"  # tables: there is no one value for a variable to have
 }

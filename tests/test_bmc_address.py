@@ -15,6 +15,7 @@ MAC = "52:54:00:00:00:01"
     ("text", "address"),
     [
         ("redfish://bmc1", Address("redfish", "bmc1", 443, tls=True)),
+        ("command:rack-3.strip", Address("command", "rack-3.strip")),
         ("redfish://192.0.2.7:8443", Address("redfish", "192.0.2.7", 8443, tls=True)),
         ("redfish+https://bmc1/", Address("redfish", "bmc1", 443, tls=True)),
         ("redfish+http://bmc1:8000", Address("redfish", "bmc1", 8000)),

@@ -126,7 +126,11 @@ MISTAKES = {
     ),
     "http = 3": "http: = 3: must be a table with the keys port, advertise",
     "[htpp]": (
-        "htpp: is no known key; allowed here: server, http, dhcp, tftp, api, debian, redfish_facade"
+        "htpp: is no known key; allowed here: server, http, dhcp, tftp, api, debian, "
+        "redfish_facade, power_commands"
+    ),
+    '[power_commands.a]\non = "a\'"\noff = "b"': (
+        'power_commands.a.on: = "a\'": must be a command line whose quotes are closed'
     ),
     "[http]\nprt = 1": "http.prt: is no known key; allowed here: port, advertise",
     '[http]\n"a\\u001b\\nb" = 1': (

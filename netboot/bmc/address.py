@@ -5,6 +5,7 @@
     redfish://HOST[:PORT][/redfish/v1/Systems/ID]     HTTPS; redfish+http:// for plain HTTP
     ipmi://HOST[:PORT]
     wol:[MAC]                                         no MAC: the first of the node's own
+    command:NAME                                      programs of the configuration
     manual:                                           a person
 
 The names Metal3 has for Redfish (``redfish-virtualmedia+https://…``, ``idrac-virtualmedia://…``,
@@ -19,7 +20,7 @@ from typing import Literal
 
 from netboot.model import Mac, parse_mac
 
-Scheme = Literal["redfish", "ipmi", "wol", "manual"]
+Scheme = Literal["redfish", "ipmi", "wol", "command", "manual"]
 
 MAX_ADDRESS = 512
 """Characters: a host name of 253 and a long path."""
@@ -30,7 +31,7 @@ IPMI_PORT = 623
 WOL_PORT = 9
 """Discard; a NIC that is woken looks at no port."""
 
-FORMS = "redfish://HOST, redfish+http://HOST, ipmi://HOST, wol:, wol:MAC or manual:"
+FORMS = "redfish://HOST, redfish+http://HOST, ipmi://HOST, wol:, wol:MAC, command:NAME or manual:"
 
 _FLAVOURS = frozenset(
     {
@@ -50,6 +51,7 @@ _PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{1,5}))?")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
 )
+_COMMANDS = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _PATH = re.compile(r"/redfish/v1(?P<system>/Systems/[A-Za-z0-9._~!$&'()*+,;=:%-]+)?|/redfish|")
 
 
@@ -59,8 +61,9 @@ class Address:
 
     Attributes:
         scheme: which driver speaks to it.
-        host: name or IP address, IPv6 without brackets; "" for wol and manual.
-        port: 0 for manual.
+        host: name or IP address, IPv6 without brackets; the commands' name for command; "" for wol
+            and manual.
+        port: 0 for command and manual.
         tls: HTTPS.
         system: path of its ComputerSystem (DSP0268), None for the only one it has.
         mac: whom to wake; None for the node's first.
@@ -94,6 +97,8 @@ class Address:
             return f"wol:{self.mac or ''}"
         if self.scheme == "manual":
             return "manual:"
+        if self.scheme == "command":
+            return f"command:{self.host}"
         plain = "+http" if self.scheme == "redfish" and not self.tls else ""
         return f"{self.flavour or self.scheme}{plain}://{self.place}{self.system or ''}"
 
@@ -110,6 +115,8 @@ def parse_address(text: str) -> Address:
         raise ValueError(f"must be {FORMS}")
     if scheme == "manual" and not rest:
         return Address("manual")
+    if scheme == "command":
+        return _command(rest)
     if scheme == "wol":
         return Address("wol", port=WOL_PORT, mac=_mac(rest))
     if not rest.startswith("//"):
@@ -152,6 +159,12 @@ def _redfish(scheme: str, place: str, path: str) -> Address:
     )
 
 
+def _command(name: str) -> Address:
+    if not _COMMANDS.fullmatch(name):
+        raise ValueError("must have the name of commands in [power_commands.NAME] after command:")
+    return Address("command", name)
+
+
 def _host_and_port(place: str) -> tuple[str, int | None]:
     found = _PLACE.fullmatch(place)
     if not found:
@@ -185,4 +198,4 @@ def _mac(text: str) -> Mac | None:
 def _usual_port(scheme: Scheme, *, tls: bool) -> int:
     if scheme == "redfish":
         return HTTPS_PORT if tls else HTTP_PORT
-    return {"ipmi": IPMI_PORT, "wol": WOL_PORT, "manual": 0}[scheme]
+    return {"ipmi": IPMI_PORT, "wol": WOL_PORT, "command": 0, "manual": 0}[scheme]

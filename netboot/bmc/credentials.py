@@ -13,21 +13,17 @@ program never opens. What is sealed for one node opens for no other.
 No function here says a password, or what a command printed, in an error.
 """
 
-import contextlib
 import os
 import re
 import secrets
 import shlex
-import signal
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from netboot.bmc.model import Secret
+from netboot.bmc.run import run
 from netboot.errors import OperationError
 
 MAX_PASSWORD = 1024
@@ -150,51 +146,16 @@ def _of_environment(name: str) -> str:
 
 def _of_command(line: str) -> str:
     source = f"command:{line}"
-    try:
-        process = subprocess.Popen(
-            shlex.split(line),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # it may repeat what must not be written down
-            start_new_session=True,
-        )
+    try:  # its standard error may repeat what must not be written down
+        ran = run(shlex.split(line), seconds=COMMAND_TIMEOUT, most_output=MAX_PASSWORD + 2)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "holds a zero byte"
         raise _unusable(source, f"cannot be run: {reason}") from None
-    with process, _ended_after(process, COMMAND_TIMEOUT) as late:
-        assert process.stdout is not None  # noqa: S101 -- it is a pipe
-        raw = process.stdout.read(MAX_PASSWORD + 3)
-        if len(raw) > MAX_PASSWORD + 2:
-            _kill(process)
-        status = process.wait()
-    if late.is_set():
+    if ran.late:
         raise _unusable(source, f"did not end within {COMMAND_TIMEOUT:g} s")
-    if status and len(raw) <= MAX_PASSWORD + 2:
-        raise _unusable(source, f"ended with exit status {status}")
-    return _decoded(raw, source)
-
-
-@contextlib.contextmanager
-def _ended_after(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[threading.Event]:
-    """Kill the process and its children when it takes too long; the event says it was so."""
-    late = threading.Event()
-
-    def kill() -> None:
-        late.set()
-        _kill(process)
-
-    timer = threading.Timer(seconds, kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if ran.status and not ran.too_long:
+        raise _unusable(source, f"ended with exit status {ran.status}")
+    return _decoded(ran.output, source)
 
 
 def _decoded(raw: bytes, source: str) -> str:

@@ -1,21 +1,30 @@
 """A driver for an address. Protocols' libraries are imported only when one of theirs is opened."""
 
+from collections.abc import Mapping
+
 from netboot.bmc.address import Address
 from netboot.bmc.driver import Driver
 from netboot.bmc.model import Login, Tls
+from netboot.config import PowerCommands
 from netboot.errors import BmcError
 
 
 def open_driver(
-    address: Address, login: Login | None, tls: Tls, *, machine: str = "the machine"
+    address: Address,
+    login: Login | None,
+    tls: Tls,
+    *,
+    machine: str = "the machine",
+    commands: Mapping[str, PowerCommands] | None = None,
 ) -> Driver:
     """A conversation with the BMC at ``address``; nothing is sent yet. Close it.
 
     Args:
-        address: where; for Wake-on-LAN with the MAC to wake.
+        address: where; for Wake-on-LAN with the MAC to wake, and for commands with the machine's.
         login: who we are; None where nobody logs in.
         tls: how its certificate is checked.
-        machine: what a person knows it by, who is asked where there is no BMC.
+        machine: what a person knows it by, and its commands.
+        commands: those of the configuration, by name.
 
     Raises:
         BmcError: something is missing, or the CA file cannot be used.
@@ -31,10 +40,22 @@ def open_driver(
             if address.mac is None:
                 raise BmcError("Wake-on-LAN needs the MAC of whom to wake")
             return WolDriver(address.mac)
+        case "command":
+            return _command(address, machine, commands or {})
         case "manual":
             from netboot.bmc.manual import ManualDriver  # noqa: PLC0415 -- likewise
 
             return ManualDriver(machine)
+
+
+def _command(address: Address, machine: str, commands: Mapping[str, PowerCommands]) -> Driver:
+    from netboot.bmc.command import CommandDriver  # noqa: PLC0415 -- one driver's libraries alone
+
+    if address.host not in commands:
+        known = ", ".join(commands) or "none"
+        raise BmcError(f"the configuration has no power_commands.{address.host}; it has: {known}")
+    whose = {"node": machine, "mac": address.mac or ""}
+    return CommandDriver(address.host, commands[address.host], whose)
 
 
 def _redfish(address: Address, login: Login | None, tls: Tls) -> Driver:

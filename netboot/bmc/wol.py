@@ -5,16 +5,8 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
-from netboot.bmc.model import (
-    BootOverride,
-    BootTarget,
-    Hardware,
-    Nic,
-    Observed,
-    PowerAction,
-    PowerState,
-    Rung,
-)
+from netboot.bmc.model import Hardware, Nic, Observed, PowerAction, PowerState
+from netboot.bmc.no_bmc import NoBmc
 from netboot.errors import BmcError
 from netboot.model import Mac
 
@@ -23,13 +15,12 @@ PORT = 9
 COPIES = 3
 """A datagram may be lost, and nothing says so."""
 _BROADCAST = "255.255.255.255"
-_ALONE = frozenset({BootTarget.PXE, BootTarget.HTTP, BootTarget.DISK, BootTarget.NONE})
 
 Send = Callable[[str, bytes], None]
 """Broadcasts a datagram on the interface of that name; OSError where it cannot."""
 
 
-class WolDriver:
+class WolDriver(NoBmc):
     """Switches one machine on; where it boots from is decided by its own order and our answers.
 
     Args:
@@ -43,6 +34,7 @@ class WolDriver:
     def __init__(
         self, mac: Mac, interfaces: Sequence[str] | None = None, *, send: Send | None = None
     ) -> None:
+        super().__init__("Wake-on-LAN")
         self._mac = mac
         self._interfaces = interfaces
         self._send = send or broadcast
@@ -69,41 +61,9 @@ class WolDriver:
                 retryable=True,
             )
 
-    def rungs(self, wanted: BootOverride) -> tuple[Rung, ...]:
-        """The boot server alone, where it can decide that."""
-        return (Rung.CYCLE_ONLY,) if wanted.target in _ALONE else ()
-
-    def set_boot(self, wanted: BootOverride, rung: Rung) -> None:
-        """Leave it to the boot server.
-
-        Raises:
-            BmcError: any other rung.
-        """
-        if rung is not Rung.CYCLE_ONLY:
-            raise BmcError(f"Wake-on-LAN cannot set a boot source ({wanted.target} by {rung})")
-
-    def insert(self, url: str, slot: str | None = None) -> None:  # noqa: ARG002 -- the protocol's signature
-        """There is no virtual media.
-
-        Raises:
-            BmcError: always.
-        """
-        raise BmcError("Wake-on-LAN has no virtual media")
-
-    def eject(self, slot: str | None = None) -> None:  # noqa: ARG002 -- likewise
-        """There is no virtual media.
-
-        Raises:
-            BmcError: always.
-        """
-        raise BmcError("Wake-on-LAN has no virtual media")
-
     def inspect(self) -> Hardware:
         """Its MAC is all that is known."""
         return Hardware(nics=(Nic(self._mac),), capabilities=frozenset({"wol"}))
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _sent(self, interface: str, packet: bytes) -> str | None:
         """Why it could not be sent there."""

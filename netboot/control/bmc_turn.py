@@ -6,7 +6,7 @@ cut out of those words even where a BMC repeats it.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netboot.bmc import credentials
@@ -15,6 +15,7 @@ from netboot.bmc.driver import Driver
 from netboot.bmc.history import Came, Did
 from netboot.bmc.history import Event as Step
 from netboot.bmc.model import Login, Secret
+from netboot.config import PowerCommands
 from netboot.control.screens import Screens
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
@@ -179,8 +180,14 @@ def login_of(name: str, bmc: Bmc, safe: Callable[[], Safe]) -> Login | None:
     return Login(bmc.user, secret)
 
 
-def open_for(node: Node, bmc: Bmc, login: Login | None, say: Say) -> Driver:
-    """The driver for a node's BMC.
+def open_for(
+    node: Node,
+    bmc: Bmc,
+    login: Login | None,
+    say: Say,
+    commands: Mapping[str, PowerCommands] | None = None,
+) -> Driver:
+    """The driver for a node's BMC; ``commands`` are those of the configuration.
 
     Raises:
         ConfigError: whom to wake is not known.
@@ -198,4 +205,6 @@ def open_for(node: Node, bmc: Bmc, login: Login | None, say: Say) -> Driver:
             problem = f"node {node.name} has no MAC to wake; say wol:MAC or add its MAC"
             raise ConfigError("node", "bmc.address", problem)
         address = replace(address, mac=node.macs[0])
-    return open_driver(address, login, bmc.tls)
+    if address.scheme == "command" and node.macs:
+        address = replace(address, mac=node.macs[0])
+    return open_driver(address, login, bmc.tls, machine=node.name, commands=commands)

@@ -22,7 +22,7 @@ import httpx
 import msgspec
 
 from netboot.answer.profiles import load_profiles
-from netboot.config import Settings
+from netboot.config import PowerCommands, Settings
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs, RemoteBmcs
 from netboot.control.console_remote import open_console
 from netboot.control.entries import add, import_all, safe_in, update
@@ -130,8 +130,10 @@ class Direct:
         profiles: Mapping[str, Profile],
         safe: Sealing,
         screens: Screens,
+        commands: Mapping[str, PowerCommands],
     ) -> None:
         self._store = store
+        self._commands = commands
         self._screens = screens
         self._source = source
         self._profiles = profiles
@@ -141,9 +143,11 @@ class Direct:
     def bmcs(self) -> Bmcs:
         """As ``Inventory``."""
         from netboot.control.bmc_actions import Actions  # noqa: PLC0415 -- most commands need none
+        from netboot.control.bmc_turn import open_for  # noqa: PLC0415 -- likewise
         from netboot.control.peers import user_name  # noqa: PLC0415 -- likewise
 
-        actions = Actions(self._store, self._safe, screens=self._screens)
+        opener = functools.partial(open_for, commands=self._commands)
+        actions = Actions(self._store, self._safe, screens=self._screens, opener=opener)
         return DirectBmcs(actions, user_name(), self._source)
 
     def list(self) -> "list[Node]":
@@ -317,7 +321,7 @@ def _direct(settings: Settings, source: str) -> Iterator[Direct]:
     with Store(settings.database) as store:
         profiles = load_profiles(settings.templates)
         safe, screens = safe_in(settings.data_dir), screens_in(settings.data_dir)
-        yield Direct(store, source, profiles, safe, screens)
+        yield Direct(store, source, profiles, safe, screens, settings.power_commands)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.api import Desk, operator_app, public_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
+from netboot.control.bmc_turn import open_for
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
 from netboot.control.link import LinkServer
@@ -29,6 +30,7 @@ from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
+from netboot.control.screens import screens_in
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.store.database import NoRoom
 from netboot.store.store import Store
@@ -91,7 +93,14 @@ class _Control:
         self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
         safe = safe_in(settings.data_dir)
-        self._actions = Actions(store, safe, arrived=self._kept, hears=True)
+        self._actions = Actions(
+            store,
+            safe,
+            arrived=self._kept,
+            hears=True,
+            screens=screens_in(settings.data_dir),
+            opener=partial(open_for, commands=settings.power_commands),
+        )
         self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions)
         self._metrics = Metrics(store)
         self._facade = facade_of(
