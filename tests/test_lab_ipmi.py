@@ -234,6 +234,16 @@ class TestDriver:
             driver.set_boot(BootOverride(BootTarget.BIOS), Rung.IPMI)
         assert not refused.value.retryable
 
+    def test_drivers_come_and_go_and_share_no_session(
+        self, driver: IpmiDriver, bmc: IpmiBmc
+    ) -> None:
+        driver.observe()
+        for _ in range(3):  # one after the other, beside the first
+            other = IpmiDriver("127.0.0.1", bmc.port, Login(USER, Secret(PASSWORD)))
+            assert other.observe().power is PowerState.OFF
+            other.close()
+        assert driver.observe().power is PowerState.OFF
+
     def test_a_bmc_that_is_gone_is_retryable(self, bmc: IpmiBmc) -> None:
         bmc.close()
         driver = IpmiDriver("127.0.0.1", bmc.port, Login(USER, Secret(PASSWORD)))
