@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,18 @@ from netboot.media.progress import silent
 hypothesis_settings.register_profile("unhurried", hypothesis_settings.default, deadline=None)
 hypothesis_settings.load_profile("unhurried")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for background jobs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 CACHE = Path(os.environ.get("NETBOOT_CACHE") or Path(__file__).parent.parent / ".cache").absolute()
 NEEDS_ROOT = ("root", "firmware")
 HEAVIEST_FIRST = ("firmware", "mirror", "root")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start, also where a shell runs us in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
