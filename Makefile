@@ -46,7 +46,7 @@ lint: $(VENV)/stamp
 	$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/stamp
-	$(BIN)/python -m pytest -q -n logical -m "not root and not firmware and not mirror"
+	$(BIN)/python -m pytest -q -n logical -m "not root and not firmware and not mirror and not slow"
 
 check: lint unit
 

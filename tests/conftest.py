@@ -31,6 +31,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for b
 
 CACHE = Path(os.environ.get("NETBOOT_CACHE") or Path(__file__).parent.parent / ".cache").absolute()
 NEEDS_ROOT = ("root", "firmware")
+SLOW = frozenset(
+    {
+        "test_bench_smoke",
+        "test_bmc_matrix",
+        "test_bmc_sushy_tools",
+        "test_cli_bmc",
+        "test_control_process",
+        "test_facade_validator",
+        "test_http_hostile",
+        "test_http_serve",
+        "test_lab_bmc_validators",
+        "test_lab_ipmi",
+        "test_media_drift",
+        "test_media_fetch",
+        "test_media_firmware",
+        "test_node_console",
+        "test_supervisor",
+        "test_tftp_lossy",
+    }
+)
+"""Files that ``make check``, which takes less than a minute, leaves to ``make test``."""
 HEAVIEST_FIRST = ("firmware", "mirror", "root")
 
 
@@ -44,6 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: processes that share a run end together then."""
     weights: dict[Path, int] = {}
     for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
         weights[item.path] = min(_weight(item), weights.get(item.path, len(HEAVIEST_FIRST)))
     items.sort(key=lambda item: weights[item.path])
 

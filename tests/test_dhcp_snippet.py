@@ -196,8 +196,8 @@ def test_machines_boot_by_the_edited_server_alone(
     site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "local")
     site.serve()
     boots_all(machine)
-    kinds = [record.event.kind for record in site.timeline("n1")]
-    assert EventKind.SCRIPT in kinds
+    site.wait_for_event("n1", EventKind.SCRIPT, 60)
+    kinds = {record.event.kind for record in site.timeline("n1")}
     assert {EventKind.DISCOVER, EventKind.OFFER}.isdisjoint(kinds)  # netboot's own DHCP was silent
 
 
@@ -209,4 +209,4 @@ def test_netboot_beside_an_edited_server_agrees_with_it(server: str, lan: Lan) -
     site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "local")
     site.serve()
     boots_all(lan.host("machine"))
-    assert EventKind.OFFER in [record.event.kind for record in site.timeline("n1")]
+    site.wait_for_event("n1", EventKind.OFFER, 60)
