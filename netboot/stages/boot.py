@@ -19,7 +19,8 @@ The rules:
 - After ``IGNORED`` and ``FAILED`` nothing is awaited: the event itself says why. A machine that
   gets further afterwards is watched again. A ``FAILED`` that names a ``file`` is a transfer that
   broke off: the machine may ask again, so the wait goes on.
-- After the preseed nothing is awaited: it is the last thing we see.
+- After the preseed nothing is awaited until the installer tells something of itself, which not
+  every one does; from then on its stages are (``netboot.stages.installer``).
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,9 @@ from dataclasses import dataclass, replace
 
 from netboot.events import Event, Kind
 from netboot.model import Firmware
-from netboot.stages.table import ASKS_AGAIN, WAITS, Stage, Wait
+from netboot.stages import installer
+from netboot.stages.stage import Stage, Wait
+from netboot.stages.table import ASKS_AGAIN, WAITS
 
 QUIET_BETWEEN_BOOTS = 300.0
 """Seconds without any event after which a DISCOVER is a new boot whatever came before."""
@@ -44,7 +47,7 @@ _LEADS_TO = {
     Kind.SCRIPT: Stage.KERNEL,
     Kind.KERNEL: Stage.INITRD,
     Kind.INITRD: Stage.PRESEED,
-    Kind.PRESEED: Stage.DONE,
+    Kind.PRESEED: Stage.INSTALLER,
 }
 _LEADS_IPXE_TO = _LEADS_TO | {
     # iPXE needs no 4011, but asks there when an offer named no boot file
@@ -69,6 +72,7 @@ _LABELS = {
     Kind.KERNEL: "kernel",
     Kind.INITRD: "initrd",
     Kind.PRESEED: "preseed",
+    Kind.INSTALLED: "installed",
 }
 _LABEL_MISSING = {
     Stage.OFFER: "OFFER",
@@ -81,6 +85,7 @@ _LABEL_MISSING = {
     Stage.KERNEL: "kernel",
     Stage.INITRD: "initrd",
     Stage.PRESEED: "preseed",
+    **{stage: stage.title for stage in installer.WAITS},
 }
 
 
@@ -162,6 +167,8 @@ def wait_of(boot: Boot) -> Wait:
 def marks(boot: Boot) -> Progress:
     """What ``boot`` has reached, and what went wrong after it."""
     reached = [(label, True) for kind, label in _LABELS.items() if kind in boot.seen]
+    inside = [step.stage for step in installer.STEPS[1:] if step.stage < boot.stage < Stage.DONE]
+    reached += [(stage.title, True) for stage in inside[-1:]]
     if boot.trouble is Kind.IGNORED:
         reached.append(("ignored", False))
     elif boot.trouble is not None and boot.stage in _LABEL_MISSING:
@@ -206,6 +213,8 @@ def _stage_after(boot: Boot, event: Event) -> Stage:
         return Stage.LOADER  # so a transfer did begin; past the loader this moves nothing
     if event.kind is Kind.SCRIPT and event.data.get("image") == "":
         return Stage.DONE  # its profile starts no kernel: the local disk, or a person chooses
+    if (begun := installer.begun(event)) is not None:
+        return Stage(begun + 1)
     return (_LEADS_IPXE_TO if boot.ipxe else _LEADS_TO).get(event.kind, Stage.NOTHING)
 
 

@@ -4,54 +4,12 @@ Patience is chosen above what a healthy machine needs, so that a row is only rea
 is wrong: real firmware gets from power-on to the installer's kernel in some 30 s altogether.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Mapping
 
+from netboot.stages import installer
+from netboot.stages.stage import Stage, Wait
 
-class Stage(IntEnum):
-    """What a boot waits for, in the order it goes through."""
-
-    NOTHING = 0
-    """Not begun, or ignored."""
-    OFFER = 1
-    REQUEST_4011 = 2
-    ACK_4011 = 3
-    TRANSFER = 4
-    """The first TFTP request."""
-    LOADER = 5
-    """The end of the network boot program."""
-    IPXE = 6
-    """The loader's own DISCOVER."""
-    SCRIPT = 7
-    KERNEL = 8
-    INITRD = 9
-    PRESEED = 10
-    DONE = 11
-
-    @property
-    def slug(self) -> str:
-        """Its name for people and programs, such as ``request-4011``."""
-        return self.name.lower().replace("_", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """One row: how long ``stage`` may take, and what to say when it does not come.
-
-    Attributes:
-        seconds: patience.
-        missing: what was seen and what was not, one clause.
-        cause: the usual causes, most usual first.
-        cure: what to do about them.
-    """
-
-    seconds: float
-    missing: str
-    cause: str
-    cure: str
-
-
-WAITS = {
+_BOOT = {
     Stage.OFFER: Wait(
         5,
         "DISCOVER came but no OFFER left",
@@ -123,10 +81,12 @@ WAITS = {
         "look at the machine's screen; turn on portfast (STP edge port), check the port's VLAN",
     ),
 }
-"""The stages that are awaited. ``NOTHING`` and ``DONE`` are not."""
+
+WAITS: Mapping[Stage, Wait] = {**_BOOT, **installer.WAITS}
+"""The stages that are awaited. ``NOTHING``, ``INSTALLER`` and ``DONE`` are not."""
 
 ASKS_AGAIN = Wait(
-    WAITS[Stage.REQUEST_4011].seconds,
+    _BOOT[Stage.REQUEST_4011].seconds,
     "the machine asks again and again but takes no OFFER",
     "no DHCP server gives it an address (none on this VLAN, pool empty), or its firmware wants "
     "option 43 or drops proxy offers that came through a relay",

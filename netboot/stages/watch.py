@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from netboot.events import Event, Kind
 from netboot.guide import see
 from netboot.stages.boot import Boot, follow, machine, wait_of
-from netboot.stages.table import WAITS, Stage
+from netboot.stages.stage import Stage
+from netboot.stages.table import WAITS
 
 MAX_MACHINES = 4096
 """Registered machines watched at once, and as many unknown ones; some 1 KB each."""
