@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 
-from netboot.bmc.closed_loop import ClosedLoop, Result
+from netboot.bmc.closed_loop import TURN, ClosedLoop, Pause, Result
 from netboot.bmc.goal import Done, Failed, Goal, Sign
 from netboot.bmc.history import Came, Did, Event, model_of, where
 from netboot.bmc.model import (
@@ -18,7 +19,7 @@ from netboot.bmc.model import (
     PowerState,
     Rung,
 )
-from netboot.bmc.plan import UNREADABLE_WITHIN
+from netboot.bmc.plan import BUSY_PAUSE, UNREADABLE_WITHIN
 from netboot.errors import BmcError
 from tests.fakes import RESET, SYSTEM, Clock, FakeBmc, Fault, driving
 
@@ -276,6 +277,65 @@ def _loop(
     )
 
 
+def _by_turns(
+    machine: Machine, *, gate: Callable[[PowerAction], Pause | None] | None = None
+) -> tuple[Result, list[Pause]]:
+    """Every turn by a loop of its own that knows nothing but the history, as JSON."""
+    kept, pauses, goal = b"[]", [], Goal(MAC, PXE, iso_url="http://boot/s.iso")
+    while True:
+        history = msgspec.json.decode(kept, type=list[Event])
+        loop = replace(_loop(machine, goal, lambda _: None, history), gate=gate or (lambda _: None))
+        step = loop.turn()
+        kept = msgspec.json.encode(loop.history)
+        if isinstance(step, Result):
+            return step, pauses
+        pauses.append(step)
+        machine.clock.now = max(machine.clock.now, step.until)
+
+
+def test_turns_of_different_processes_do_what_one_loop_does() -> None:
+    machine = Machine(boots=frozenset({Rung.IPMI}), lose=1)
+    result, pauses = _by_turns(machine)
+    assert result.end == Done(Rung.IPMI)
+    assert len(machine.resets) == 4
+    assert {pause.why for pause in pauses} == {"a sign of the machine"}
+    assert machine.closed == 0
+
+
+def test_a_turn_begins_nothing_new_when_it_has_taken_long() -> None:
+    machine = Machine()
+    set_boot = machine.set_boot
+
+    def slow(wanted: BootOverride, rung: Rung) -> str:
+        machine.clock.now += TURN
+        return set_boot(wanted, rung)
+
+    machine.set_boot = slow  # type: ignore[method-assign]
+    result, pauses = _by_turns(machine)
+    assert result.end == Done(Rung.FULL_BODY)
+    assert pauses[0].why == "goes on at once"
+
+
+def test_a_gate_puts_a_reset_off_before_its_intent_is_written() -> None:
+    machine = Machine()
+    shut = [Pause(1_100.0, "too many machines start"), None]
+    result, pauses = _by_turns(machine, gate=lambda _action: shut.pop(0))
+    assert result.end == Done(Rung.FULL_BODY)
+    assert pauses[0].why == "too many machines start"
+    assert machine.resets[0] >= 1_100.0
+
+
+def test_a_machine_heard_between_two_turns_counts_though_it_reads_off_since() -> None:
+    machine = Machine()
+    loop = _loop(machine, Goal(MAC, PXE), lambda _: None, [])
+    assert isinstance(loop.turn(), Pause)
+    machine.clock.now += POST + 1.0
+    machine.power_state = PowerState.OFF
+    machine.override = NOTHING
+    assert loop.turn() == Result(Done(Rung.FULL_BODY), tuple(loop.history))
+    assert len(machine.resets) == 1
+
+
 def test_once_that_stays_is_cleared_by_us() -> None:
     machine = Machine(keeps_once=True)
     result = run(machine)
@@ -297,6 +357,21 @@ def test_once_that_cannot_be_cleared_is_said() -> None:
     end = run(machine).end
     assert isinstance(end, Done)
     assert "still reports pxe once" in end.note
+
+
+def test_a_refused_reset_is_the_end_at_once_and_leaves_no_once_behind() -> None:
+    machine = Machine()
+
+    def refuse(_: PowerAction) -> str:
+        raise BmcError("ResetType is not supported")
+
+    machine.power = refuse  # type: ignore[method-assign]
+    began = machine.clock()
+    result = run(machine)
+    assert result.end == Failed("the BMC does not cycle: ResetType is not supported")
+    assert len(where(result.history, Did.RESET, Came.INTENT)) == 1
+    assert machine.override == NOTHING
+    assert machine.clock() - began < BUSY_PAUSE
 
 
 def test_a_bmc_that_restarts_is_waited_for() -> None:

@@ -33,6 +33,7 @@ from netboot.bmc.model import (
 from netboot.bmc.plan import (
     BUSY_PAUSE,
     BUSY_TRIES,
+    CLEAR_TRIES,
     CLEARED_WITHIN,
     OFF_SETTLES,
     READ_BACK_WITHIN,
@@ -81,6 +82,10 @@ LOST_ON = (
 )
 HEARD = (*WAS_RESET, did(T + 90, Did.LISTEN, Came.OK))
 SHOWN = RESET_SHOWS_WITHIN + 1
+GIVEN_UP = (SET, INTENT, did(T + 1, Did.RESET, Came.REFUSED, "no"))
+CLEARS = (did(T + 2, Did.CLEAR, Came.OK),) * CLEAR_TRIES
+NOT_CYCLED = Failed("the BMC does not cycle: no")
+STAYS = Failed(f"{NOT_CYCLED.why}; the BMC still reports pxe once: its next boot may be the same")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,18 @@ SHOWN = RESET_SHOWS_WITHIN + 1
         ((SET, INTENT), seen(), SHOWN, Listen),  # we were killed before we knew
         ((SET, INTENT, did(T, Did.RESET, Came.BUSY)), seen(), 1, Wait),
         ((SET, INTENT, did(T, Did.RESET, Came.BUSY)), seen(), BUSY_PAUSE, Power),
+        ((SET, INTENT, did(T + 1, Did.RESET, Came.REFUSED, "no")), seen(), 1, NOT_CYCLED),
+        (GIVEN_UP, seen(PXE), 2, SetBoot(FULL, NOTHING, clears=True)),
+        (GIVEN_UP, seen(), 2, NOT_CYCLED),
+        (GIVEN_UP, None, 2, Wait),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.OK)), seen(PXE), 3, Wait),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.OK)), seen(), 3, NOT_CYCLED),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.OK)), seen(PXE), 2 + READ_BACK_WITHIN, SetBoot),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.BUSY)), seen(PXE), 3, Wait),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.BUSY)), seen(PXE), 2 + BUSY_PAUSE, SetBoot),
+        ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.REFUSED)), seen(PXE), 2, STAYS),
+        ((*GIVEN_UP, *CLEARS), seen(PXE), 2 + READ_BACK_WITHIN, STAYS),
+        (LOST_BLIND, seen(PXE), 301, SetBoot(FULL, NOTHING, clears=True)),
         (HEARD, seen(), 91, Done(FULL)),
         (HEARD, seen(PXE), 91, Wait),
         (HEARD, None, 91, Wait),
@@ -132,14 +149,24 @@ def test_what_comes_next(
     assert isinstance(step, answer) if isinstance(answer, type) else step == answer
 
 
-def test_a_reset_refused_thrice_is_the_end() -> None:
+def test_a_bmc_busy_at_each_reset_is_the_end() -> None:
     tries: tuple[Event, ...] = ()
     for number in range(RESET_TRIES):
         at = T + 100 * number
-        tries += (did(at, Did.RESET, Came.INTENT), did(at, Did.RESET, Came.REFUSED, "locked"))
-    assert plan(GOAL, seen(PXE), (SET, *tries), T + 1000) == Failed(
-        "the BMC does not cycle: locked"
-    )
+        tries += (did(at, Did.RESET, Came.INTENT), did(at, Did.RESET, Came.BUSY, "locked"))
+    assert plan(GOAL, seen(), (SET, *tries), T + 1000) == Failed("the BMC does not cycle: locked")
+
+
+def test_an_override_for_every_boot_is_not_cleared_by_who_gives_up() -> None:
+    always = BootOverride(BootTarget.PXE, once=False)
+    assert plan(Goal(MAC, always, (FULL,)), seen(always), GIVEN_UP, T + 2) == NOT_CYCLED
+
+
+def test_a_bmc_that_is_away_keeps_the_override_and_that_is_said() -> None:
+    away = (*GIVEN_UP, did(T + 3, Did.READ, Came.BUSY, "no route"))
+    end = plan(GOAL, None, away, T + 3 + UNREADABLE_WITHIN)
+    assert isinstance(end, Failed)
+    assert "could not be asked whether Once is cleared" in end.why
 
 
 def test_after_the_last_rung_it_says_what_each_came_to() -> None:
@@ -215,6 +242,7 @@ READINGS = st.none() | st.builds(
     st.sampled_from([(), (Medium("Cd", "cd", "x", inserted=True),)]),
     st.sampled_from([None, 1.0, 2.0]),
 )
+TAKEN = (Came.OK, Came.UNKNOWN)
 ENDS = st.sampled_from([Came.OK, Came.BUSY, Came.REFUSED, Came.UNKNOWN])
 GOALS = st.builds(
     Goal,
@@ -276,6 +304,8 @@ class AnyBmc(RuleBasedStateMachine):
         self.now += seconds
         self.note_reading(reading)
         step = plan(self.goal, reading, tuple(self.history), self.now)
+        if isinstance(step, Failed):
+            self.check_nothing_stays_armed(reading)
         self.steps += 1
         if isinstance(step, Done | Failed):
             self.end = step
@@ -323,6 +353,15 @@ class AnyBmc(RuleBasedStateMachine):
         was_on_its_way = last.action is not PowerAction.ON
         stayed = was_on_its_way and fresh.last_reset is not None
         assert fresh.power is PowerState.OFF or (stayed and action is not PowerAction.ON)
+
+    def check_nothing_stays_armed(self, reading: Observed | None) -> None:
+        """Who gives up has tried to clear the Once that it set and that still shows."""
+        assert self.goal is not None
+        boot = reading.boot if reading else None
+        sets = [event for event in self.history if event.did in (Did.SET, Did.CLEAR)]
+        taken = [event.did for event in sets if event.did is Did.CLEAR or event.came in TAKEN]
+        if self.goal.wanted.once and taken and boot not in (None, NOTHING):
+            assert taken[-1] is Did.CLEAR
 
     def rung_now(self) -> Rung | None:
         assert self.goal is not None

@@ -193,13 +193,18 @@ def test_hpe_sets_firmware_iscsi_in_its_own_resource() -> None:
 def test_cisco_lists_a_slot_that_takes_nothing() -> None:
     with running("cisco") as (_, peer):
         members = peer.get(f"{peer.manager}/VirtualMedia")["Members"]
-        usable = ["Actions" in peer.get(each["@odata.id"]) for each in members]
-        assert usable == [False, True]
-        assert peer.insert({"Image": ISO}, "Applet") == 404
+        assert all("Actions" in peer.get(each["@odata.id"]) for each in members)
+        slots = [each["@odata.id"].rpartition("/")[2] for each in members]
+        assert [peer.insert({"Image": ISO}, slot) for slot in slots] == [400, 204]
 
 
 @pytest.mark.parametrize(
-    ("name", "attribute"), [("dell-idrac9", "HttpDev1Uri"), ("hpe-ilo6", "UrlBootFile")]
+    ("name", "attribute"),
+    [
+        ("dell-idrac9", "HttpDev1Uri"),
+        ("hpe-ilo6", "UrlBootFile"),
+        ("hpe-ilo5", "UrlBootFile"),
+    ],
 )
 def test_the_url_of_http_boot_may_be_a_bios_attribute(name: str, attribute: str) -> None:
     uri = "http://192.0.2.1/boot.efi"

@@ -117,9 +117,45 @@ class TestKept:
 class TestChanged:
     def test_what_is_not_said_stays(self, site: Site) -> None:
         site.add(bmc=BMC | {"tls": "insecure"})
-        site.set(address="redfish://bmc2")
-        assert (site.shown().address, site.shown().tls) == ("redfish://bmc2", "insecure")
+        site.set(address="redfish://bmc1:8443")
+        assert (site.shown().address, site.shown().tls) == ("redfish://bmc1:8443", "insecure")
         assert site.password() == SECRET
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {},
+            {"user": "root"},
+            {"password": "plain:other"},
+            {"tls": "verify"},
+        ],
+    )
+    @pytest.mark.parametrize("kept", [f"plain:{SECRET}", "env:BMC_PASSWORD"])
+    def test_a_login_does_not_go_to_another_host_by_itself(
+        self, site: Site, said: dict[str, str], kept: str
+    ) -> None:
+        site.add(bmc=BMC | {"password": kept})
+        before = site.shown()
+        for address in ("redfish://bmc2", "ipmi://bmc2", "redfish+http://bmc2"):
+            with pytest.raises(ConfigError, match="are those of redfish://bmc1; say both again"):
+                site.set(address=address, **said)
+        assert site.shown() == before
+
+    def test_a_login_said_again_goes_to_another_host(self, site: Site) -> None:
+        site.add(bmc=BMC)
+        site.set(address="redfish://bmc2", user="root", password="plain:other")  # noqa: S106 -- likewise
+        assert (site.shown().address, site.password()) == ("redfish://bmc2", "other")
+        site.set(address="redfish://bmc3", user="")
+        assert (site.shown().address, site.shown().user) == ("redfish://bmc3", None)
+        assert not site.shown().kept
+
+    def test_a_file_s_login_does_not_go_to_another_host_by_itself(self, site: Site) -> None:
+        site.add(bmc=BMC)
+        moved = {"address": "redfish://bmc2", "user": "root"}
+        with pytest.raises(ConfigError, match=r"\[0\]\.bmc\.address: = .*say both again"):
+            site.import_(entry(bmc=moved))
+        site.import_(entry(bmc=moved | {"password": "plain:other"}))
+        assert site.password() == "other"
 
     def test_a_source_takes_the_kept_password_s_place(self, site: Site) -> None:
         site.add(bmc=BMC)

@@ -13,6 +13,8 @@ A reset is never repeated blindly. Its intent is written first. If no reply came
 only by evidence (another LastResetTime, another power state, the machine heard), and as not done
 only by evidence (a LastResetTime that stayed, a machine that stayed off). With neither, ``plan``
 listens until the deadline and then gives up rather than reset a machine that may be installing.
+
+Who gives up leaves nothing behind: a Once that no boot has used is cleared before ``Failed``.
 """
 
 from netboot.bmc.goal import (
@@ -50,7 +52,7 @@ BUSY_PAUSE = 10.0
 """Seconds after a BMC said that it is busy; twice that the second time, and so on."""
 BUSY_TRIES = 4
 RESET_TRIES = 3
-"""Changes of power in one rung, refused ones included."""
+"""Changes of power in one rung, also those a busy BMC did not take."""
 RESET_SHOWS_WITHIN = 60.0
 """Seconds after which a reset that happened shows in LastResetTime or power state."""
 OFF_SETTLES = 30.0
@@ -59,8 +61,11 @@ UNREADABLE_WITHIN = 420.0
 """Seconds without a reading: a BMC that restarts is away for minutes."""
 CLEARED_WITHIN = 60.0
 """Seconds after the machine's first packet in which Once must be cleared."""
+CLEAR_TRIES = 3
+"""Attempts to clear the Once of a goal that is given up."""
 
 _ACCEPTED = (Came.OK, Came.UNKNOWN)
+_NOTHING = BootOverride(BootTarget.NONE)
 
 
 def plan(
@@ -74,6 +79,13 @@ def plan(
         history: all that was done for this goal, readings included.
         now: epoch seconds.
     """
+    step = _next(goal, observed, history, now)
+    return _disarm(goal, observed, history, step, now) if isinstance(step, Failed) else step
+
+
+def _next(
+    goal: Goal, observed: Observed | None, history: History, now: float
+) -> Action | Done | Failed:
     heard = where(history, Did.LISTEN, Came.OK)
     if heard:
         return _confirm(goal, observed, history, heard[0], now)
@@ -196,8 +208,9 @@ def _mend(
     why, ready = _needed_again(observed, history, intents, now)
     if why is None:
         return None
-    if len(intents) >= RESET_TRIES:
-        return Failed(why)
+    reply = outcome(history, intent)
+    if len(intents) >= RESET_TRIES or (reply and reply.came is Came.REFUSED):
+        return Failed(why)  # every rung restarts the machine in this way
     if observed is None or now < ready:
         return Wait(max(ready, now + READ_PAUSE), why)
     return Power(
@@ -253,14 +266,40 @@ def _confirm(
     was_set = where(history, Did.SET, *_ACCEPTED)
     if not goal.wanted.once or not was_set or (observed and not _armed(observed)):
         return Done(rung)
-    cleared = where(history, Did.CLEAR)
+    cleared = where(history, Did.CLEAR, since=heard.at)
     if now < (cleared or [heard])[-1].at + CLEARED_WITHIN:
         return Wait(now + READ_PAUSE, "Once is not cleared yet")
     if observed is None:
-        return Done(rung, "the BMC could not be asked whether Once is cleared")
+        return Done(rung, _stays(observed))
     if not cleared:
-        return SetBoot(was_set[-1].rung or rung, BootOverride(BootTarget.NONE), clears=True)
-    return Done(rung, f"the BMC still reports {_spoken(observed)}: its next boot may be the same")
+        return SetBoot(was_set[-1].rung or rung, _NOTHING, clears=True)
+    return Done(rung, _stays(observed))
+
+
+def _disarm(
+    goal: Goal, observed: Observed | None, history: History, failed: Failed, now: float
+) -> SetBoot | Wait | Failed:
+    """Clear the Once that was set for nothing, and only then fail."""
+    was_set = where(history, Did.SET, *_ACCEPTED)
+    if not goal.wanted.once or not was_set or (observed and not _armed(observed)):
+        return failed
+    if observed is None and not _away(history, now):
+        return Wait(now + READ_PAUSE, "the BMC does not answer")
+    tries = where(history[history.index(was_set[-1]) :], Did.CLEAR)
+    pause = READ_BACK_WITHIN if tries and tries[-1].came in _ACCEPTED else BUSY_PAUSE
+    ready = tries[-1].at + pause if tries else now
+    refused = tries and tries[-1].came is Came.REFUSED
+    if observed is None or refused or (len(tries) >= CLEAR_TRIES and now >= ready):
+        return Failed(f"{failed.why}; {_stays(observed)}")
+    if now < ready:
+        return Wait(min(ready, now + READ_PAUSE), "Once is not cleared yet")
+    return SetBoot(was_set[-1].rung or Rung.FULL_BODY, _NOTHING, clears=True)
+
+
+def _stays(observed: Observed | None) -> str:
+    if observed is None:
+        return "the BMC could not be asked whether Once is cleared"
+    return f"the BMC still reports {_spoken(observed)}: its next boot may be the same"
 
 
 def _armed(observed: Observed) -> bool:

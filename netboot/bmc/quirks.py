@@ -87,7 +87,7 @@ class Quirk(checked.Checked, frozen=True):
         media_directory: Image is a directory; the images in it are listed and one is taken.
         media_by_name: Image is the name of a file uploaded before, no URL.
         media_bad_characters: characters that an image's URL must not have.
-        media_unusable_slots: slots are listed that nothing can be inserted into.
+        media_unusable_slots: slots are listed that refuse every image; the next one is tried.
         stale_inserted: for a while after EjectMedia Inserted stays true and the slot answers 5xx.
         stale_image: Image keeps the old URL after EjectMedia.
         transfer_protocol_required: InsertMedia needs TransferProtocolType.
@@ -98,6 +98,7 @@ class Quirk(checked.Checked, frozen=True):
         locked_during_post: the override and BIOS settings cannot be written during POST.
         iscsi: where firmware's iSCSI is set up: ``network-device-functions`` by DSP0268, or
             ``hpe-oem``, a resource under Bios.
+        screenshot: a path whose GET gives what the machine shows, "" without one.
     """
 
     label: str
@@ -145,6 +146,7 @@ class Quirk(checked.Checked, frozen=True):
     same_power_refused: bool = False
     locked_during_post: bool = False
     iscsi: Literal["network-device-functions", "hpe-oem", "none"] = "network-device-functions"
+    screenshot: str = ""
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Virtual media (DSP0268, VirtualMedia): slots read, filled and emptied, as each BMC wants it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -86,11 +86,25 @@ class Media:
             BmcError: it cannot be inserted here.
         """
         image = self._image(url)
-        slot = self._slot(name)
+        return _first_taken(self._chosen(name), lambda slot: self._fill(slot, url, image))
+
+    def eject(self, name: str | None = None) -> list[str]:
+        """Take out what is in the slot, and wait until the BMC shows it empty.
+
+        Returns:
+            the requests.
+
+        Raises:
+            BmcError: it stays, or there is no slot.
+        """
+        full = [slot for slot in self._chosen(name) if slot.medium.inserted]
+        return _first_taken(full, self._empty)
+
+    def _fill(self, slot: Slot, url: str, image: str) -> list[str]:
         medium = slot.medium
         if medium.inserted and medium.image == image:
             return []
-        done = self.eject(name) if medium.inserted else []
+        done = self._empty(slot) if medium.inserted else []
         if self._quirk.media_by_name:
             done.append(self._upload(url, image))
         body: dict[str, object] = {"Image": image}
@@ -104,18 +118,7 @@ class Media:
         self._connection.finish(reply)
         return [*done, reply.request]
 
-    def eject(self, name: str | None = None) -> list[str]:
-        """Take out what is in the slot, and wait until the BMC shows it empty.
-
-        Returns:
-            the requests.
-
-        Raises:
-            BmcError: it stays, or there is no slot.
-        """
-        slot = self._slot(name)
-        if not slot.medium.inserted:
-            return []
+    def _empty(self, slot: Slot) -> list[str]:
         reply = self._change(slot, _ACTIONS[1], {})
         self._connection.finish(reply)
         timing = self._connection.timing
@@ -138,11 +141,13 @@ class Media:
                 continue
             yield Slot(path, reply.said, reply.etag)
 
-    def _slot(self, name: str | None) -> Slot:
+    def _chosen(self, name: str | None) -> Sequence[Slot]:
+        """The slot of this name; for None the first for a CD, or all where one may take nothing."""
         slots = list(self._slots())
-        for slot in slots:
-            if self._fits(slot) if name is None else slot.medium.slot == name:
-                return slot
+        wanted = self._fits if name is None else lambda slot: slot.medium.slot == name
+        fit = [slot for slot in slots if wanted(slot)]
+        if fit:
+            return fit if self._quirk.media_unusable_slots else fit[:1]
         names = ", ".join(slot.medium.slot for slot in slots) or "none"
         raise BmcError(f"the BMC has no virtual media slot {name or 'for a CD'}; it has {names}")
 
@@ -195,6 +200,21 @@ class Media:
             self._connection.send("POST", f"/api/msd/remove?image={image}")
         path = f"/api/msd/write_remote?url={quote(url, safe='')}&image={image}"
         return self._connection.send("POST", path).request
+
+
+def _first_taken(slots: Sequence[Slot], act: Callable[[Slot], list[str]]) -> list[str]:
+    """What ``act`` gives of the first slot that takes it; nothing for no slot.
+
+    Raises:
+        BmcError: what the last one said, or one that may have acted or may do so later.
+    """
+    for slot in slots[:-1]:
+        try:
+            return act(slot)
+        except BmcError as error:
+            if error.retryable or error.effect_unknown:
+                raise
+    return act(slots[-1]) if slots else []
 
 
 def patch(connection: Connection, path: str, body: Json, matches: tuple[str, ...]) -> Reply:

@@ -12,8 +12,6 @@ from netboot.errors import BmcError
 LARGEST_SCREENSHOT = 8 * 1024 * 1024
 """Bytes; a PNG of a large screen has two or three million."""
 
-_SNAPSHOTS = {"pikvm": "/api/streamer/snapshot"}
-"""By personality: a path whose GET gives an image."""
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
@@ -23,8 +21,7 @@ def screenshot(connection: Connection, quirk: Quirk) -> bytes | None:
     Raises:
         BmcError: there is none now, or it is no image of a size we take.
     """
-    path = _SNAPSHOTS.get(quirk.name)
-    if path is None:
+    if not (path := quirk.screenshot):
         return None
     status, body = _downloaded(connection, path)
     if status != HTTPStatus.OK:

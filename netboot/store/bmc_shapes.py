@@ -185,6 +185,7 @@ def changed_bmc(
             raise ConfigError(source, f"{key}.user", "is missing: a password is of a user")
     elif not user or not address.takes_login:
         user, where, sealed = None, None, None
+    _refuse_stranger(before, address, change, source, f"{key}.address")
     tls = change.tls or (before.tls if before else Tls())
     return Bmc(address, user, where, sealed, tls if address.tls else Tls())
 
@@ -245,6 +246,20 @@ def _refuse_pointless(address: Address, change: BmcChange, source: str, key: str
         raise ConfigError(source, f"{key}.user", f"nobody logs in at {address}")
     if not address.tls and change.tls not in (None, Tls()):
         raise ConfigError(source, f"{key}.tls", f"there is no TLS at {address}")
+
+
+def _refuse_stranger(
+    before: Bmc | None, address: Address, change: BmcChange, source: str, key: str
+) -> None:
+    """Refuse to send one host's login to another."""
+    if before is None or not address.takes_login or address.host == before.address.host:
+        return
+    says_password = change.source is not None or change.sealed is not None
+    keeps_password = before.user and change.user != "" and not says_password
+    keeps_user = before.user and change.user is None
+    if keeps_user or (keeps_password and (before.source or before.sealed)):
+        problem = f"= {shown(str(address))}: the user and password are those of {before.address}; "
+        raise ConfigError(source, key, f"{problem}say both again for another host")
 
 
 def _address(text: str | None, source: str, key: str) -> Address | bool | None:

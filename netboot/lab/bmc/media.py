@@ -29,7 +29,7 @@ _TRANSFERS = ("HTTP", "HTTPS", "NFS", "CIFS")
 
 @dataclass(slots=True)
 class Slot:
-    """One slot; ``stale`` counts the reads for which it is not yet empty."""
+    """One slot; ``usable``: takes images; ``stale`` counts the reads it is not yet empty for."""
 
     name: str
     types: tuple[str, ...]
@@ -65,10 +65,10 @@ class Media:
 
     def _add(self, tree: Tree, slot: Slot) -> None:
         path = f"{self.path}/{slot.name}"
-        patched = self._quirk.media_verbs == "patch" and slot.usable
+        patched = self._quirk.media_verbs == "patch"
         writes = {"Image": partial(self._patch_image, slot), "Inserted": partial(_ignore, bool)}
         tree[path] = Resource(partial(self._read, path, slot), writes if patched else {})
-        if slot.usable and not patched:
+        if not patched:
             actions = f"{path}/Actions/VirtualMedia"
             tree[f"{actions}.InsertMedia"] = Resource(post=partial(self._insert, slot))
             tree[f"{actions}.EjectMedia"] = Resource(
@@ -89,7 +89,7 @@ class Media:
             "ConnectedVia": "URI" if slot.inserted else "NotConnected",
             "WriteProtected": True,
         }
-        if slot.usable and self._quirk.media_verbs == "actions":
+        if self._quirk.media_verbs == "actions":
             actions = f"{path}/Actions/VirtualMedia"
             medium["Actions"] = {
                 "#VirtualMedia.InsertMedia": {"target": f"{actions}.InsertMedia"},
@@ -124,6 +124,8 @@ class Media:
     def _put(self, slot: Slot, image: object) -> None:
         if not isinstance(image, str):
             raise bad("PropertyValueTypeError", "Image")
+        if not slot.usable:
+            raise bad("GeneralError", f"{slot.name} is for the console's own media.")
         if slot.inserted or slot.stale:
             raise Problem(HTTPStatus.CONFLICT, "ResourceInUse", slot.name)
         try:
