@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from netboot.control.consoles import MOST_CONSOLES, Consoles, ConsoleSession
+from netboot.control.desk import SOURCE, asker
+from netboot.control.exchange import raw_body
 from netboot.control.problems import problem_of
 from netboot.control.threads import Threads
 from netboot.errors import NetbootError
@@ -44,36 +45,33 @@ class ConsoleSaid(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: dict[str, Any] | None = None
 
 
-def add_consoles(app: FastAPI, consoles: Consoles, source: str) -> None:
+def add_consoles(app: FastAPI, consoles: Consoles) -> None:
     """Add the three.
 
     Args:
         app: before it has routes that take any path below a node.
         consoles: opens them.
-        source: where bad input stands.
     """
     threads = Threads(3 * MOST_CONSOLES)  # each reads, types and closes
 
     @app.get("/api/v1/nodes/{name}/console")
     async def console(name: str, request: Request, *, keep: bool = True) -> Response:
         """Open it. Its output follows until somebody ends it."""
-        asker = request.client.host if request.client else "somebody"
-        return _Output(
-            await threads.run(partial(consoles.open, name, asker, source, keep=keep)), threads
-        )
+        opening = partial(consoles.open, name, asker(request), SOURCE, keep=keep)
+        return _Output(await threads.run(opening), threads)
 
     @app.post("/api/v1/nodes/{name}/console/{number}")
     async def write(name: str, number: str, request: Request) -> Response:
         """Type; answered when the BMC's driver has taken it."""
-        typed = await _typed(request)
-        session = consoles.session(name, number, source)
+        typed = await raw_body(request, MOST_TYPED)
+        session = consoles.session(name, number, SOURCE)
         await threads.run(partial(session.write, typed))
         return Response(status_code=204)
 
     @app.delete("/api/v1/nodes/{name}/console/{number}")
     async def close(name: str, number: str) -> Response:
         """End it."""
-        await threads.run(consoles.session(name, number, source).close)
+        await threads.run(consoles.session(name, number, SOURCE).close)
         return Response(status_code=204)
 
 
@@ -109,12 +107,3 @@ async def _lines(session: ConsoleSession, threads: Threads) -> AsyncIterator[byt
 
 def _line(said: ConsoleSaid) -> bytes:
     return msgspec.json.encode(said) + b"\n"
-
-
-async def _typed(request: Request) -> bytes:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MOST_TYPED:
-            raise HTTPException(413, f"at most {MOST_TYPED} bytes are typed at a time")
-    return bytes(raw)

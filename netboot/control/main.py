@@ -20,9 +20,10 @@ from fastapi import FastAPI
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
-from netboot.control.api import Desk, operator_app, public_app
+from netboot.control.api import operator_app, public_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
 from netboot.control.bmc_turn import open_for
+from netboot.control.desk import Desk
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
 from netboot.control.link import LinkServer

@@ -1,15 +1,53 @@
 """Errors → ``application/problem+json`` (RFC 9457) and back, so both ways in say the same words."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
 from netboot.store.shapes import Conflict, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 
+
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong.
+
+    Attributes:
+        title: the same for every problem of its kind.
+        detail: a sentence with the values that matter.
+        key: the key or parameter that is wrong, "" where it is none.
+        retryable: the BMC may do it later.
+        effect_unknown: the BMC may have done it all the same.
+        etag: the version that is there now.
+        now: what is there now.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    key: str = ""
+    retryable: bool | UnsetType = UNSET
+    effect_unknown: bool | UnsetType = UNSET
+    etag: str | UnsetType = UNSET
+    now: dict[str, Any] | UnsetType = UNSET
+
+
+class Stale(NetbootError):  # noqa: N818 -- its name says what is wrong
+    """Somebody changed a thing since it was read; ``now`` has it as it is, and its ``etag``."""
+
+    def __init__(self, detail: str, now: Mapping[str, Any] | None = None) -> None:
+        self.now = now or {}
+        super().__init__(detail)
+
+
 _STATUS: tuple[tuple[type[NetbootError], int, str], ...] = (
     (Unknown, 404, "Not found"),
     (Conflict, 409, "Conflict"),
+    (Stale, 412, "Changed meanwhile"),
     (ConfigError, 422, "Bad input"),
     (OperationError, 503, "Could not be done"),
     (BmcError, 502, "The BMC failed"),
@@ -23,15 +61,18 @@ def problem(status: int, title: str, detail: str, key: str = "") -> dict[str, An
 
 def problem_of(error: NetbootError) -> dict[str, Any]:
     """The problem an error of ours is."""
-    for kind, status, title in _STATUS:
-        if isinstance(error, ConfigError) and isinstance(error, kind):
-            return problem(status, title, error.problem, error.key)
-        if isinstance(error, BmcError) and isinstance(error, kind):
-            doubt = {"retryable": error.retryable, "effect_unknown": error.effect_unknown}
-            return problem(status, title, str(error)) | doubt
-        if isinstance(error, kind):
-            return problem(status, title, str(error))
-    return problem(500, "Failed", str(error))
+    status, title = next(
+        ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
+        (500, "Failed"),
+    )
+    if isinstance(error, ConfigError):
+        return problem(status, title, error.problem, error.key)
+    more: Mapping[str, Any] = {}
+    if isinstance(error, BmcError):
+        more = {"retryable": error.retryable, "effect_unknown": error.effect_unknown}
+    elif isinstance(error, Stale):
+        more = error.now
+    return {**problem(status, title, str(error)), **more}
 
 
 def error_of(status: int, body: dict[str, Any], source: str) -> NetbootError:

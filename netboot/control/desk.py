@@ -1,0 +1,43 @@
+"""What the API's handlers work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from netboot.control.bmc_actions import Actions
+from netboot.control.news import News, Signal
+from netboot.model import Profile
+from netboot.store.bmc_shapes import Sealing
+from netboot.store.store import Store
+
+SOURCE = "request"
+"""Where bad input stands."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the handlers work with.
+
+    Attributes:
+        store: the nodes and timelines.
+        news: told of every change.
+        arrived: fires when events were kept, and when we leave.
+        profiles: reads the profiles there are now; slow enough for a thread.
+        safe: seals BMC passwords.
+        actions: acts on BMCs.
+        leaving: we are stopping, so nobody is kept waiting.
+    """
+
+    store: Store
+    news: News
+    arrived: Signal
+    profiles: Callable[[], Mapping[str, Profile]]
+    safe: Sealing
+    actions: Actions
+    leaving: bool = False
+
+
+def asker(request: Request) -> str:
+    """Who asks, for timelines: the peer's user name on a UNIX socket."""
+    return request.client.host if request.client else "somebody"
