@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,11 @@ from netboot.errors import BmcError
 from netboot.lab.bmc.machine import FakeMachine
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.lab.ipmi_sol import RETRIES, RETRY_INTERVAL, SolPayloads
+from tests.pxe_peer import await_
 from tests.serial_peer import SerialMachine
 
 USER, PASSWORD = "admin", "lab-password"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class TestConsole:
@@ -257,6 +259,7 @@ class TestOthers:
         os.close(slave)
         try:
             await_output(master, b"SOL Session operational")
+            await_(lambda: not termios.tcgetattr(master)[3] & termios.ICANON, "it reads each key")
             os.write(master, b"root\r")
             await_output(master, b"ROOT\r")
             machine.say(b"Welcome to n1")
