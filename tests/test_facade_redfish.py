@@ -24,15 +24,15 @@ from netboot.bmc.model import (
 )
 from netboot.bmc.open import open_driver
 from netboot.config import Settings
-from netboot.control import bmc_turn
 from netboot.control.facade import app, fleet
 from netboot.control.facade.accounts import MAX_SESSIONS, SESSION_SECONDS, Accounts
-from netboot.control.facade.messages import Problem
 from netboot.control.facade.opened import facade_of
 from netboot.control.facade.tls import FILE, certificate_of, fingerprint
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
+from netboot.jobs import bmc_turn
 from netboot.model import BootSource
+from netboot.redfish.messages import Problem
 from tests.facade_site import CD, M1, M2, PASSWORD, ROOT, SYSTEM, USER, Site, running, settings_in
 
 ISO = "http://192.0.2.9/ipa.iso"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import ConfigError
-from netboot.lab.up.file import LabFile, read
+from netboot.lab.up.file import LabFile, quirk_of, read
 
 FULL = """
 name: rack1
@@ -57,6 +57,15 @@ def test_everything_that_can_be_said(file: Path) -> None:
     assert (second.nics, second.disks) == ((), ())
 
 
+def test_a_personality_may_have_more_quirks(file: Path) -> None:
+    lab = written(
+        file, "nodes: {n1: {bmc: {personality: huawei, quirks: {boot_patch: noop, sessions: no}}}}"
+    )
+    quirk = quirk_of(lab.nodes["n1"].bmc)
+    assert (quirk.name, quirk.boot_patch, quirk.sessions) == ("huawei", "noop", False)
+    assert quirk.if_match == "required"
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -76,6 +85,9 @@ def test_everything_that_can_be_said(file: Path) -> None:
             "nodes: {n1: {bmc: {personality: acme}}}",
             'personality: = "acme": must be one of generic',
         ),
+        ("nodes: {n1: {bmc: {quirks: {boots: no}}}}", "nodes.n1.bmc.quirks.boots: is no known key"),
+        ("nodes: {n1: {bmc: {quirks: {boot_patch: no}}}}", 'quirks.boot_patch: = "no": must be'),
+        ("nodes: {n1: {bmc: {quirks: {once_ignored: x}}}}", 'quirks.once_ignored: = "x": must be'),
         (
             "nodes: {n1: {bmc: {address: 10.78.0.200}}}",
             'bmc.address: = "10.78.0.200": must be an address from 10.78.0.11 to 10.78.0.99',

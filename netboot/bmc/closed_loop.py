@@ -1,11 +1,26 @@
-"""The closed loop: read, ask ``plan``, write the intent, do it, write what came of it, again."""
+"""The closed loop: read, ask ``plan``, write the intent, do it, write what came of it, again.
+
+``turn`` works until there is something to wait for, and says for what: between two turns the
+history is all there is, so the next one may be taken by another process. ``run`` waits itself.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from netboot.bmc.driver import Driver
-from netboot.bmc.goal import Action, Climb, Done, Failed, Goal, Listen, Power, SetBoot, Wait
+from netboot.bmc.goal import (
+    Action,
+    Climb,
+    Done,
+    Failed,
+    Goal,
+    Listen,
+    Power,
+    SetBoot,
+    Sign,
+    Wait,
+)
 from netboot.bmc.history import Came, Did, Event, History, Memory, where, worked_first
 from netboot.bmc.model import Observed, PowerAction, Rung
 from netboot.bmc.plan import plan
@@ -16,6 +31,30 @@ Expect = Callable[[str, float, float], str | None]
 within ``timeout`` seconds from now, in words; None for nothing. At 0 it looks at what is known."""
 Record = Callable[[Event], None]
 """Takes each event as it happens; an intent must be safe on disk when this returns."""
+
+TURN = 30.0
+"""Seconds after which a turn begins nothing new: the BMC may be wanted for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing is to be done now.
+
+    Attributes:
+        until: when the next turn is due, epoch seconds.
+        why: what is waited for, one clause.
+        listen: a sign of the machine ends it early.
+    """
+
+    until: float
+    why: str
+    listen: Listen | None = None
+
+
+Planner = Callable[[Goal, Observed | None, History, float], Action | Done | Failed]
+"""Says what to do next; see ``netboot.bmc.plan``."""
+Gate = Callable[[PowerAction], Pause | None]
+"""Asked before each change of power, with its intent not written yet; a pause puts it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +74,8 @@ class ClosedLoop:
         goal: what is wanted; without rungs, by those of the driver.
         expect: hears the machine.
         record: is told every event.
+        planner: says what to do next.
+        gate: may put changes of power off.
         memory: which rung worked before on this model; None remembers nothing.
         model: by ``history.model_of``; "" for unknown.
         clock: epoch seconds; it and ``sleep`` are for tests.
@@ -46,6 +87,8 @@ class ClosedLoop:
     goal: Goal
     expect: Expect
     record: Record = lambda _event: None
+    planner: Planner = plan
+    gate: Gate = lambda _action: None
     memory: Memory | None = None
     model: str = ""
     clock: Callable[[], float] = time.time
@@ -53,16 +96,31 @@ class ClosedLoop:
     history: list[Event] = field(default_factory=list)
 
     def run(self) -> Result:
-        """Work until the goal is reached or cannot be; the BMC is logged out of afterwards."""
+        """Take turns until the goal is reached or cannot be; then log out of the BMC."""
         try:
-            while True:
-                step = plan(self.goal, self._read(), tuple(self.history), self.clock())
-                if isinstance(step, Done | Failed):
-                    self._remember(step)
-                    return Result(step, tuple(self.history))
-                self._do(step)
+            while isinstance(step := self.turn(), Pause):
+                self._wait(step)
+            return step
         finally:
             self.driver.close()
+
+    def turn(self) -> Result | Pause:
+        """Work until the goal is reached or cannot be, or there is something to wait for.
+
+        The driver stays open.
+        """
+        enough = self.clock() + TURN
+        self._hear_first()
+        while True:
+            observed = self._read()  # which may tell the goal its rungs
+            step = self.planner(self.goal, observed, tuple(self.history), self.clock())
+            if isinstance(step, Done | Failed):
+                self._remember(step)
+                return Result(step, tuple(self.history))
+            if pause := self._do(step):
+                return pause
+            if self.clock() >= enough:
+                return Pause(self.clock(), "goes on at once")
 
     def _choose_rungs(self) -> None:
         """Have the driver's own ladder where the goal has none, and what worked before first."""
@@ -75,21 +133,58 @@ class ClosedLoop:
         if self.memory is not None and self.model and isinstance(end, Done):
             self.memory.remember_rung(self.model, self.goal.wanted.target, end.rung)
 
-    def _do(self, step: Action) -> None:
+    def _do(self, step: Action) -> Pause | None:
+        """Do one thing; what is to be waited for is given back."""
         match step:
             case SetBoot(rung, override, clears):
                 did = Did.CLEAR if clears else Did.SET
                 self._attempt(did, rung, lambda: self.driver.set_boot(override, rung))
             case Power(rung, action):
+                if pause := self.gate(action):
+                    return pause
                 self._append(Event(self.clock(), rung, Did.RESET, Came.INTENT, action=action))
                 self._attempt(Did.RESET, rung, lambda: self.driver.power(action), action)
             case Listen(rung, since, until):
-                self._listen(rung, since, until)
-            case Wait(until, _):
-                self._sleep_until(until)
+                if self._hear(rung, since):
+                    return None
+                if until > self.clock():
+                    return Pause(until, "a sign of the machine", step)
+                self._append(Event(self.clock(), rung, Did.LISTEN, Came.SILENT))
+            case Wait(until, why):
+                return Pause(until, why)
             case Climb(rung, why):
                 why += self._eject() if rung is Rung.VIRTUAL_MEDIA else ""
                 self._append(Event(self.clock(), rung, Did.CLIMB, Came.REFUSED, why))
+        return None
+
+    def _hear_first(self) -> None:
+        """A machine that was heard since the last turn counts, whatever its BMC says of it now."""
+        intents = where(self.history, Did.RESET, Came.INTENT)
+        listens = self.goal.sign is Sign.DISCOVER
+        if listens and intents and not where(self.history, Did.LISTEN, Came.OK):
+            self._hear(intents[-1].rung or Rung.CYCLE_ONLY, intents[-1].at)
+
+    def _hear(self, rung: Rung, since: float, timeout: float = 0.0) -> bool:
+        """Write down a sign of the machine, if there is one."""
+        words = self.expect(self.goal.mac, since, timeout)
+        if words is None:
+            return False
+        self._append(Event(self.clock(), rung, Did.LISTEN, Came.OK, words))
+        return True
+
+    def _wait(self, pause: Pause) -> None:
+        left = max(0.0, pause.until - self.clock())
+        if pause.listen is None:
+            self.sleep(left)
+            return
+        rung, since = pause.listen.rung, pause.listen.since
+        if self._hear(rung, since, left):
+            return
+        if (left := pause.until - self.clock()) > 0:
+            self.sleep(left)
+        last = self.history[-1]
+        if (last.did, last.came, last.rung) != (Did.LISTEN, Came.SILENT, rung):
+            self._append(Event(self.clock(), rung, Did.LISTEN, Came.SILENT))
 
     def _read(self) -> Observed | None:
         """Read the BMC; only news is written down."""
@@ -138,16 +233,6 @@ class ClosedLoop:
             came, words = Came.OK, ""
         self._append(Event(self.clock(), rung, did, came, words, request, action))
 
-    def _listen(self, rung: Rung, since: float, until: float) -> None:
-        words = self.expect(self.goal.mac, since, max(0.0, until - self.clock()))
-        if words is not None:
-            self._append(Event(self.clock(), rung, Did.LISTEN, Came.OK, words))
-            return
-        self._sleep_until(until)
-        last = self.history[-1]
-        if (last.did, last.came, last.rung) != (Did.LISTEN, Came.SILENT, rung):
-            self._append(Event(self.clock(), rung, Did.LISTEN, Came.SILENT))
-
     def _eject(self) -> str:
         """Take the springboard out again; what the BMC said if that failed."""
         try:
@@ -155,10 +240,6 @@ class ClosedLoop:
         except BmcError as error:
             return f" (its ISO may stay inserted: {error})"
         return ""
-
-    def _sleep_until(self, until: float) -> None:
-        if (left := until - self.clock()) > 0:
-            self.sleep(left)
 
     def _append(self, event: Event) -> None:
         self.record(event)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from netboot.bmc.model import Secret
-from netboot.control.facade.messages import Problem
+from netboot.redfish.messages import Problem
 
 MAX_SESSIONS = 256
 SESSION_SECONDS = 1800

@@ -1,7 +1,6 @@
 """The facade over HTTP: logins, ETags, methods and errors as DSP0266 wants them."""
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,11 +9,11 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 
 from netboot.control.facade.accounts import Accounts
-from netboot.control.facade.messages import Problem, bad
-from netboot.control.facade.resources import SCHEMAS, Json
 from netboot.control.facade.service import Resource, Service, needs_login
 from netboot.control.threads import Threads
 from netboot.errors import NetbootError
+from netboot.redfish.messages import Problem
+from netboot.redfish.resources import ODATA, Json, described_by, digest, object_of
 
 MAX_BODY = 65_536
 """Bytes of a request."""
@@ -24,7 +23,6 @@ REFUSED_PAUSE = 0.5
 """Seconds until a login that failed is answered: passwords cannot be tried out quickly."""
 
 _METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
-_ODATA = "4.0"
 
 
 def facade_app(service: Service, accounts: Accounts, changed: Callable[[], None]) -> FastAPI:
@@ -67,8 +65,8 @@ def _answer(
         Problem: it is refused.
     """
     method, headers = request.method, request.headers
-    if headers.get("odata-version", _ODATA) != _ODATA:
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "GeneralError", f"OData is {_ODATA}.")
+    if headers.get("odata-version", ODATA) != ODATA:
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "GeneralError", f"OData is {ODATA}.")
     for name in request.query_params:
         if name.startswith("$"):
             raise Problem(HTTPStatus.NOT_IMPLEMENTED, "QueryParameterNotSupported", name)
@@ -90,8 +88,7 @@ def _read(resource: Resource, headers: Mapping[str, str]) -> Response:
     etag = _etag(body)
     if headers.get("if-none-match") == etag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_common() | {"ETag": etag})
-    if schema := _schema(body):
-        more["Link"] = f"<{SCHEMAS}/{schema}.json>; rel=describedby"
+    more |= described_by(body)
     if "@odata.id" in body:
         body = body | {"@odata.etag": etag}
     return _reply(HTTPStatus.OK, body, more | {"ETag": etag})
@@ -104,9 +101,9 @@ def _write(resource: Resource, method: str, headers: Mapping[str, str], body: by
     if method == "DELETE" and resource.delete:
         resource.delete()
     elif method == "PATCH" and resource.patch:
-        resource.patch(_object(body))
+        resource.patch(object_of(body))
     elif resource.post:
-        outcome = resource.post(_object(body or b"{}"))
+        outcome = resource.post(object_of(body or b"{}"))
         return _reply(outcome.status, outcome.body, outcome.headers)
     return _reply(HTTPStatus.NO_CONTENT, None)
 
@@ -120,33 +117,11 @@ def _reply(
 
 
 def _common() -> dict[str, str]:
-    return {"OData-Version": _ODATA, "Cache-Control": "no-store"}
+    return {"OData-Version": ODATA, "Cache-Control": "no-store"}
 
 
 def _etag(body: Json) -> str:
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return f'"{digest[:16]}"'
-
-
-def _schema(body: Json) -> str:
-    """``ComputerSystem.v1_20_7`` of its @odata.type; a collection's schema has no version."""
-    parts = str(body.get("@odata.type", "")).removeprefix("#").split(".")[:-1]
-    return parts[0] if len(parts) == 1 or (parts and parts[0] == parts[-1]) else ".".join(parts)
-
-
-def _object(body: bytes) -> Json:
-    """The JSON object of a request.
-
-    Raises:
-        Problem: 400, it is none.
-    """
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise bad("MalformedJSON")
-    return value
+    return f'"{digest(body)}"'
 
 
 async def _body(request: Request) -> bytes:

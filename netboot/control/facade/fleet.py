@@ -11,11 +11,11 @@ from netboot.bmc.address import Address
 from netboot.bmc.model import PowerAction, PowerState
 from netboot.control.bmc_actions import Actions
 from netboot.control.bmc_shapes import LONGEST_URL, PowerAsked, check_url, said_url
-from netboot.control.facade.messages import Problem, bad
 from netboot.control.facade.resources import RESETS
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
 from netboot.events import Event, Kind
 from netboot.model import BootSource, Node, Override
+from netboot.redfish.messages import Problem, bad
 from netboot.store.shapes import Unknown
 from netboot.store.store import Store
 

@@ -1,25 +1,32 @@
 """What is at each path of the facade, and what its methods do."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
 from netboot.control.facade import resources
 from netboot.control.facade.accounts import Accounts
 from netboot.control.facade.fleet import Fleet
-from netboot.control.facade.messages import Problem, bad
 from netboot.control.facade.resources import (
     CHASSIS,
     ENABLED,
     MANAGERS,
-    ROOT,
+    SERVICES,
     SESSIONS,
     SYSTEMS,
     TARGETS,
-    Json,
 )
 from netboot.model import BootSource, Override
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import (
+    ROOT,
+    Json,
+    Outcome,
+    metadata_document,
+    service_document,
+    service_root,
+)
 
 _INSERT = frozenset(
     {
@@ -34,18 +41,10 @@ _INSERT = frozenset(
 )
 _FIXED = {"Inserted": True, "WriteProtected": True, "TransferMethod": "Stream"}
 """Parameters of InsertMedia that can have one value only."""
+_PRODUCT = "netboot: a Redfish service for machines whose boots it decides"
 _PREFIX = "BootSourceOverride"
 _OPEN = frozenset({"/redfish", ROOT, f"{ROOT}/odata", f"{ROOT}/$metadata"})
 _OPEN_POST = frozenset({SESSIONS, f"{SESSIONS}/Members"})
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a request ended with where that is not the resource itself."""
-
-    status: HTTPStatus = HTTPStatus.NO_CONTENT
-    body: Json | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +105,11 @@ class Service:
             case ["redfish"]:
                 return Resource(lambda: {"v1": f"{ROOT}/"})
             case ["redfish", "v1"]:
-                return Resource(resources.root)
+                return Resource(partial(service_root, _PRODUCT, SERVICES))
             case ["redfish", "v1", "odata"]:
-                return Resource(resources.odata)
+                return Resource(partial(service_document, SERVICES))
             case ["redfish", "v1", "$metadata"]:
-                return Resource(xml=resources.metadata)
+                return Resource(xml=partial(metadata_document, SERVICES))
             case ["redfish", "v1", "SessionService", *rest]:
                 found = self._sessions(rest)
             case ["redfish", "v1", "Systems", *rest]:
@@ -156,7 +155,7 @@ class Service:
             case [name, "EthernetInterfaces"]:
                 path = f"{SYSTEMS}/{name}/EthernetInterfaces"
                 numbers = [str(place + 1) for place in range(len(fleet.node(name).macs))]
-                return Resource(lambda: resources.collection(path, "EthernetInterface", numbers))
+                return Resource(lambda: resources.members(path, "EthernetInterface", numbers))
             case [name, "EthernetInterfaces", number]:
                 node = fleet.node(name)
                 if number in [str(place + 1) for place in range(len(node.macs))]:
@@ -179,7 +178,7 @@ class Service:
         match rest:
             case []:
                 path = f"{MANAGERS}/{fleet.node(name).name}/VirtualMedia"
-                return Resource(lambda: resources.collection(path, "VirtualMedia", ["Cd"]))
+                return Resource(lambda: resources.members(path, "VirtualMedia", ["Cd"]))
             case ["Cd"]:
                 return Resource(
                     lambda: resources.medium(fleet.node(name), fleet.override(name).image)
@@ -273,7 +272,7 @@ def _boot(wanted: object, now: Override) -> tuple[BootSource, bool]:
 
 
 def _members(path: str, kind: str, names: Callable[[], Iterable[str]]) -> Json:
-    return resources.collection(path, kind, names())
+    return resources.members(path, kind, names())
 
 
 def _text(body: Json, name: str) -> str:

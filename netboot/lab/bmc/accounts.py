@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-from netboot.lab.bmc.messages import Problem, bad
-from netboot.lab.bmc.resource import ROOT, Json, Outcome, Resource, Tree, collection, head, link
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import ROOT, Json, Outcome, collection, head, link
 
 SERVICE = f"{ROOT}/AccountService"
 ACCOUNTS = f"{SERVICE}/Accounts"
@@ -86,9 +87,8 @@ class Accounts:
         """
         account = self._of_headers(headers)
         if account is None or not account.enabled:
-            problem = Problem(HTTPStatus.UNAUTHORIZED, "AccessDenied")
-            problem.headers["WWW-Authenticate"] = 'Basic realm="Redfish"'
-            raise problem
+            how = {"WWW-Authenticate": 'Basic realm="Redfish"'}
+            raise Problem(HTTPStatus.UNAUTHORIZED, "AccessDenied", headers=how)
         return account
 
     def may(self, account: Account, method: str, path: str) -> bool:

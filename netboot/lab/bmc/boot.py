@@ -7,8 +7,8 @@ from typing import Any
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.firmware import PostLock
 from netboot.lab.bmc.machine import BootDevice, Refused, VirtualMachine
-from netboot.lab.bmc.messages import bad
-from netboot.lab.bmc.resource import Json
+from netboot.redfish.messages import bad
+from netboot.redfish.resources import Json
 
 _DEVICES = {
     "Pxe": BootDevice.NETWORK,

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 from netboot.bmc.quirks import Quirk
-from netboot.lab.bmc.messages import bad
 from netboot.lab.bmc.power import Power
-from netboot.lab.bmc.resource import ROOT, Json, Resource, Tree, collection, head, link
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import bad
+from netboot.redfish.resources import ROOT, Json, collection, head, link
 
 CHASSIS = f"{ROOT}/Chassis"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.machine import VirtualMachine
-from netboot.lab.bmc.messages import Problem, bad
-from netboot.lab.bmc.resource import Json, Outcome, Resource, Tree, head, link
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import Json, Outcome, head, link
 
 LOCKED_WRITES = 2
 """Writes refused after each start by a BMC that is locked during POST."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from netboot.lab.bmc.firmware import Bios, Pending, PostLock
 from netboot.lab.bmc.machine import VirtualMachine
-from netboot.lab.bmc.messages import bad
-from netboot.lab.bmc.resource import Json, Resource, Tree, head, link
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import bad
+from netboot.redfish.resources import Json, head, link
 
 SOURCES = 8
 """How many targets its firmware keeps."""

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from netboot.bmc.quirks import Quirk
-from netboot.lab.bmc.messages import bad
-from netboot.lab.bmc.resource import ROOT, Json, Outcome, Resource, Tree, collection, head, link
+from netboot.lab.bmc.resource import Resource, Tree
 from netboot.lab.bmc.root import bmc_uuid
+from netboot.redfish.messages import bad
+from netboot.redfish.resources import ROOT, Json, Outcome, collection, head, link
 
 MANAGERS = f"{ROOT}/Managers"
 FIRMWARE_VERSION = "1.0"
@@ -26,16 +27,24 @@ class Manager:
         machine: UUID of the machine it manages.
         quirk: what this BMC does otherwise.
         media: URI of its virtual media, "" where they belong to the system.
+        ipmi_port: where it speaks IPMI too, None where it does not.
         restart: restarts this BMC.
     """
 
     def __init__(
-        self, tree: Tree, machine: UUID, quirk: Quirk, media: str, restart: Callable[[], None]
+        self,
+        tree: Tree,
+        machine: UUID,
+        quirk: Quirk,
+        media: str,
+        ipmi_port: int | None,
+        restart: Callable[[], None],
     ) -> None:
         self.path = f"{MANAGERS}/{quirk.identity.manager}"
         self._uuid = bmc_uuid(machine)
         self._identity = quirk.identity
         self._media = media
+        self._ipmi_port = ipmi_port
         self._restart = restart
         self._ntp: list[str] = []
         tree[MANAGERS] = Resource(
@@ -71,12 +80,14 @@ class Manager:
         return manager | ({"VirtualMedia": link(self._media)} if self._media else {})
 
     def _read_protocols(self) -> Json:
-        return head(self._protocols, "ManagerNetworkProtocol", "v1_10_1", "Protocols") | {
+        ipmi = {"IPMI": {"ProtocolEnabled": True, "Port": self._ipmi_port}}
+        said = head(self._protocols, "ManagerNetworkProtocol", "v1_10_1", "Protocols") | {
             "HTTP": {"ProtocolEnabled": True, "Port": 80},
             "HTTPS": {"ProtocolEnabled": True, "Port": 443},
             "SSDP": {"ProtocolEnabled": False},
             "NTP": {"ProtocolEnabled": bool(self._ntp), "NTPServers": self._ntp},
         }
+        return said | (ipmi if self._ipmi_port else {})
 
     def _set_ntp(self, wanted: Any) -> None:  # noqa: ANN401 -- any JSON
         """Write the array by DSP0266, "PATCH on array properties"."""

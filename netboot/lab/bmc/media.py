@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.machine import Refused, VirtualMachine
-from netboot.lab.bmc.messages import Problem, bad
-from netboot.lab.bmc.resource import Json, Outcome, Resource, Tree, collection, head
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import Json, Outcome, collection, head
 
 STALE_READS = 2
 """Reads of a slot that do not show it empty yet, after a slow eject; the first of them fails."""

@@ -31,6 +31,7 @@ class Setup:
         user: who may log in.
         password: likewise.
         secure_boot: whether the machine starts with Secure Boot.
+        ipmi_port: where the BMC speaks IPMI, None where it does not.
         restart: restarts the BMC.
     """
 
@@ -39,6 +40,7 @@ class Setup:
     user: str
     password: str
     secure_boot: bool
+    ipmi_port: int | None
     restart: Callable[[], None]
 
     def __repr__(self) -> str:
@@ -93,4 +95,4 @@ def _standard(tree: Tree, setup: Setup, power: Power) -> None:
         parts["VirtualMedia"] = media
     System(tree, machine, quirk, power, boot, parts)
     listed = media if quirk.media_at == "Managers" else ""
-    Manager(tree, machine.uuid, quirk, listed, setup.restart)
+    Manager(tree, machine.uuid, quirk, listed, setup.ipmi_port, setup.restart)

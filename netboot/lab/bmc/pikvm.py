@@ -14,9 +14,10 @@ from urllib.parse import parse_qs
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.http import Reply, Request
 from netboot.lab.bmc.machine import Refused, VirtualMachine
-from netboot.lab.bmc.messages import Problem, bad
 from netboot.lab.bmc.power import Power
-from netboot.lab.bmc.resource import ROOT, Json, Outcome, Resource, Tree, collection, link, written
+from netboot.lab.bmc.resource import Resource, Tree, written
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import ROOT, Json, Outcome, collection, link
 
 NAME = "pikvm"
 KEPT_IMAGES = 16

@@ -10,9 +10,10 @@ from http import HTTPStatus
 
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.http import Reply, Request
-from netboot.lab.bmc.messages import Problem, bad
 from netboot.lab.bmc.power import Power
-from netboot.lab.bmc.resource import ROOT, Json, Outcome, Resource, Tree, link, links
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import ROOT, Json, Outcome, link, links
 
 NAME = "placemat"
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from netboot.lab.bmc.machine import Refused, VirtualMachine
-from netboot.lab.bmc.messages import Problem, bad
-from netboot.lab.bmc.resource import Json, Outcome
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import Json, Outcome
 
 RESTARTS = frozenset({"ForceRestart", "GracefulRestart", "PowerCycle", "FullPowerCycle"})
 _FOR_ONE_ON = RESTARTS | {"ForceOff", "GracefulShutdown", "Nmi"}

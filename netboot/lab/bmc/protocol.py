@@ -1,7 +1,5 @@
 """The Redfish protocol (DSP0266) over a tree of resources: requests in, replies out."""
 
-import hashlib
-import json
 import threading
 from collections import Counter
 from http import HTTPStatus
@@ -9,12 +7,12 @@ from http import HTTPStatus
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.accounts import Accounts
 from netboot.lab.bmc.http import Reply, Request
-from netboot.lab.bmc.messages import Problem, bad
-from netboot.lab.bmc.resource import ODATA, Json, Outcome, Resource, Tree, patch, written
+from netboot.lab.bmc.resource import Resource, Tree, patch, written
 from netboot.lab.bmc.tasks import Tasks
+from netboot.redfish.messages import Problem
+from netboot.redfish.resources import ODATA, Json, Outcome, described_by, digest, object_of
 
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
-_SCHEMAS = "http://redfish.dmtf.org/schemas/v1"
 _FORMS = {"strong": '"{}"', "weak": 'W/"{}"', "doubly-quoted": '""{}""'}
 
 
@@ -92,9 +90,7 @@ class Service:
             return written(Outcome(HTTPStatus.NOT_MODIFIED, headers={"ETag": etag}))
         if not etag:  # a BMC as plain as that has none of the other fields either
             return written(Outcome(HTTPStatus.OK, body))
-        headers = {"Allow": resource.allow}
-        if schema := _schema(body):
-            headers["Link"] = f"<{_SCHEMAS}/{schema}.json>; rel=describedby"
+        headers = {"Allow": resource.allow, **described_by(body)}
         if self._quirk.if_match != "odata":
             headers["ETag"] = etag
         if self._quirk.if_match != "header-only" and "@odata.id" in body:
@@ -107,7 +103,8 @@ class Service:
             resource.delete()
             self._writes.pop(path, None)
             return written(Outcome())
-        body = _object(request.body, empty=request.method == "POST" and not resource.needs_body)
+        may_be_empty = request.method == "POST" and not resource.needs_body
+        body = object_of(request.body or (b"{}" if may_be_empty else b""))
         if request.method == "POST" and (act := resource.post):
             if later and self._tasks:
                 return written(self._tasks.defer(lambda: act(body)))
@@ -135,34 +132,9 @@ class Service:
         """Of the representation and of how often it was written, since a secret does not show."""
         if self._quirk.etag_form == "none":
             return ""
-        said = f"{self._writes[path]} {json.dumps(body, sort_keys=True)}"
-        digest = hashlib.sha256(said.encode()).hexdigest()[:16]
-        return _FORMS[self._quirk.etag_form].format(digest)
-
-
-def _object(body: bytes, *, empty: bool) -> Json:
-    """The JSON object of a request.
-
-    Raises:
-        Problem: 400, it is none.
-    """
-    if not body and empty:
-        return {}
-    try:
-        value = json.loads(body)
-    except ValueError:
-        raise bad("MalformedJSON") from None
-    if not isinstance(value, dict):
-        raise bad("MalformedJSON")
-    return value
+        return _FORMS[self._quirk.etag_form].format(digest(body, self._writes[path]))
 
 
 def _opaque(etag: str) -> str:
     """What an ETag has between its quotes."""
     return etag.removeprefix("W/").removeprefix('"').removesuffix('"').strip('"')
-
-
-def _schema(body: Json) -> str:
-    """``ComputerSystem.v1_20_0`` of its @odata.type; a collection's schema has no version."""
-    parts = str(body.get("@odata.type", "")).removeprefix("#").split(".")[:-1]
-    return parts[0] if len(parts) == 1 or (parts and parts[0] == parts[-1]) else ".".join(parts)

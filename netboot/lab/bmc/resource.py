@@ -1,28 +1,14 @@
 """A Redfish resource: what it reads as and which of its properties can be written."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from netboot.lab.bmc.http import Reply, Request
-from netboot.lab.bmc.messages import bad, message
-
-ROOT = "/redfish/v1"
-ODATA = "4.0"
-"""Version of OData that Redfish is written in."""
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a request ended with, where that is not the resource itself."""
-
-    status: HTTPStatus = HTTPStatus.NO_CONTENT
-    body: Json | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+from netboot.redfish.messages import bad, message
+from netboot.redfish.resources import ODATA, Json, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,53 +82,6 @@ def written(outcome: Outcome, more: Mapping[str, str] | None = None) -> Reply:
         return Reply(outcome.status, headers=headers)
     headers["Content-Type"] = "application/json"
     return Reply(outcome.status, json.dumps(outcome.body).encode(), headers)
-
-
-def link(path: str) -> Json:
-    """A reference to a resource."""
-    return {"@odata.id": path}
-
-
-def links(paths: Iterable[str]) -> list[Json]:
-    """References to resources."""
-    return [link(path) for path in paths]
-
-
-def collection(path: str, kind: str, name: str, members: Iterable[str]) -> Json:
-    """A resource collection.
-
-    Args:
-        path: its URI.
-        kind: its type, ``ComputerSystemCollection``.
-        name: for people.
-        members: their URIs.
-    """
-    references = links(members)
-    return {
-        "@odata.id": path,
-        "@odata.type": f"#{kind}.{kind}",
-        "Name": name,
-        "Members": references,
-        "Members@odata.count": len(references),
-    }
-
-
-def head(path: str, kind: str, version: str, name: str, identity: str | None = None) -> Json:
-    """What every resource begins with.
-
-    Args:
-        path: its URI.
-        kind: its type, ``ComputerSystem``.
-        version: of its schema, ``v1_20_0``.
-        name: for people.
-        identity: its Id, else the last segment of the URI.
-    """
-    return {
-        "@odata.id": path,
-        "@odata.type": f"#{kind}.{version}.{kind}",
-        "Id": identity or path.rpartition("/")[2],
-        "Name": name,
-    }
 
 
 def _why(name: str, current: Json) -> str:

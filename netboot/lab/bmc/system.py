@@ -8,9 +8,10 @@ from typing import Any
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc.boot import BootSettings
 from netboot.lab.bmc.machine import VirtualMachine
-from netboot.lab.bmc.messages import Problem, bad
 from netboot.lab.bmc.power import Power
-from netboot.lab.bmc.resource import ROOT, Json, Resource, Tree, collection, head, link
+from netboot.lab.bmc.resource import Resource, Tree
+from netboot.redfish.messages import Problem, bad
+from netboot.redfish.resources import ROOT, Json, collection, head, link
 
 SYSTEMS = f"{ROOT}/Systems"
 

@@ -12,18 +12,9 @@ from functools import partial
 from http import HTTPStatus
 
 from netboot.lab.bmc.http import Reply, Request
-from netboot.lab.bmc.messages import Problem, message
-from netboot.lab.bmc.resource import (
-    ROOT,
-    Json,
-    Outcome,
-    Resource,
-    Tree,
-    collection,
-    head,
-    link,
-    written,
-)
+from netboot.lab.bmc.resource import Resource, Tree, written
+from netboot.redfish.messages import Problem, message
+from netboot.redfish.resources import ROOT, Json, Outcome, collection, head, link
 
 SERVICE = f"{ROOT}/TaskService"
 TASKS = f"{SERVICE}/Tasks"

@@ -11,9 +11,10 @@ from netboot.lab.bmc.certificate import Certificate
 from netboot.lab.bmc.faults import Fault, Faults, RequestLog
 from netboot.lab.bmc.http import Listening, Reply, Request, Server
 from netboot.lab.bmc.machine import VirtualMachine
-from netboot.lab.bmc.messages import Problem
 from netboot.lab.bmc.personality import Setup, build
-from netboot.lab.bmc.resource import Outcome, written
+from netboot.lab.bmc.resource import written
+from netboot.redfish.messages import Problem
+from netboot.redfish.resources import Outcome
 
 RESTART_UNHEARD = 2
 """Requests a BMC does not hear while it restarts itself."""
@@ -37,6 +38,7 @@ class VirtualBmc:
         listener: a bound socket to listen on, instead of ``address`` and ``port``: it may be in
             another network namespace.
         secure_boot: whether the machine starts with Secure Boot.
+        ipmi_port: where the same BMC speaks IPMI; None where it does not.
 
     Attributes:
         faults: what goes wrong with the requests to come.
@@ -62,6 +64,7 @@ class VirtualBmc:
         server: Server | None = None,
         listener: socket.socket | None = None,
         secure_boot: bool = False,
+        ipmi_port: int | None = None,
     ) -> None:
         self.machine = machine
         self.quirk = quirks.known()[personality] if isinstance(personality, str) else personality
@@ -75,7 +78,7 @@ class VirtualBmc:
         self._server: Server | None = None
         self._listening: Listening | None = None
         self._listener = listener
-        setup = Setup(machine, self.quirk, user, password, secure_boot, self._restart)
+        setup = Setup(machine, self.quirk, user, password, secure_boot, ipmi_port, self._restart)
         self._service, self._accounts = build(setup)
 
     @property

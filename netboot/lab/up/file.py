@@ -1,6 +1,7 @@
 """The lab file: which networks and machines a lab has."""
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from msgspec import Meta, field, structs
 
 from netboot import checked
 from netboot.bmc import quirks
+from netboot.bmc.quirks import Quirk
 from netboot.checked import Checked
 from netboot.errors import ConfigError
 from netboot.lab.dhcp import FIRST_LEASE
@@ -42,6 +44,8 @@ Disk = Annotated[
     ),
 ]
 
+_SWITCH = {"yes": True, "no": False}
+
 
 class Network(Checked, frozen=True):
     """A network: a bridge in a namespace of its own.
@@ -68,6 +72,7 @@ class Bmc(Checked, frozen=True):
     Attributes:
         protocols: what it speaks.
         personality: whose quirks its Redfish has.
+        quirks: more of them, by the keys of ``quirks.toml``; a switch is yes or no.
         address: on the BMC network.
         tls: whether its Redfish is HTTPS.
         user: who may log in. ``password``: likewise.
@@ -75,6 +80,7 @@ class Bmc(Checked, frozen=True):
 
     protocols: tuple[Literal["redfish", "ipmi"], ...] = ("redfish", "ipmi")
     personality: str = quirks.GENERIC
+    quirks: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     tls: YesNo = "yes"
     user: Annotated[str, Meta(min_length=1, max_length=16)] = "admin"
@@ -156,6 +162,24 @@ def read(path: Path | None) -> LabFile:
     return structs.replace(lab, nodes=nodes)
 
 
+def quirk_of(bmc: Bmc, source: str = "the lab", key: str = "bmc") -> Quirk:
+    """What its Redfish does otherwise than the standard has it.
+
+    Raises:
+        ConfigError: there is no such personality or quirk.
+    """
+    if bmc.personality not in (names := quirks.known()):
+        problem = f"= {checked.shown(bmc.personality)}: must be one of {', '.join(names)}"
+        raise ConfigError(source, f"{key}.personality", problem)
+    quirk = names[bmc.personality]
+    said = {
+        name: _SWITCH.get(value, value) if isinstance(getattr(quirk, name, None), bool) else value
+        for name, value in bmc.quirks.items()
+    }
+    read = checked.convert({"label": quirk.label} | said, Quirk, source, f"{key}.quirks")
+    return structs.replace(quirk, **{name: getattr(read, name) for name in said})
+
+
 def _subnets(lab: LabFile, source: str) -> dict[str, ipaddress.IPv4Network]:
     if len(lab.networks) > MOST_NETWORKS:
         raise ConfigError(source, "networks", f"are more than {MOST_NETWORKS}")
@@ -193,9 +217,7 @@ def _own_mac(node: int, nic: int) -> Mac:
 
 
 def _bmc(bmc: Bmc, subnet: ipaddress.IPv4Network, source: str, key: str, default: str) -> Bmc:
-    if bmc.personality not in (names := quirks.known()):
-        problem = f"= {checked.shown(bmc.personality)}: must be one of {', '.join(names)}"
-        raise ConfigError(source, f"{key}.personality", problem)
+    quirk_of(bmc, source, key)
     address = bmc.address or default
     low, high = subnet[FIRST_BMC], subnet[FIRST_LEASE - 1]
     try:

@@ -23,7 +23,7 @@ from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.ipmi_bmc import PORT as IPMI_PORT
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.lab.namespaces import Host, Lan
-from netboot.lab.up.file import LabFile, Node
+from netboot.lab.up.file import LabFile, Node, quirk_of
 from netboot.lab.up.guest_port import GuestPort
 from netboot.lab.up.node import QemuMachine
 from netboot.lab.up.qemu import GUEST_PORT, Hardware, Nic
@@ -89,13 +89,14 @@ class LabNode:
             self._keep(certificate, directory)
         service = VirtualBmc(
             self.machine,
-            bmc.personality,
+            quirk_of(bmc),
             certificate=certificate,
             user=bmc.user,
             password=bmc.password,
             server=lab.http,
             listener=self.host.listen(HTTPS_PORT if certificate else HTTP_PORT),
             secure_boot=self.node.firmware == "secureboot",
+            ipmi_port=IPMI_PORT if "ipmi" in bmc.protocols else None,
         )
         service.start()
         lab.on_close(service.stop)

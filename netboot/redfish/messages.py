@@ -1,10 +1,10 @@
 """Redfish's way of saying no: extended information by the Base message registry (DSP0268)."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 _REGISTRY = "Base.1.19"
-
 _TEXTS = {
     "AccessDenied": "The login did not succeed, or no login was sent.",
     "ActionParameterMissing": "The action %1 requires the parameter %2 to be present.",
@@ -41,20 +41,24 @@ class Problem(Exception):  # noqa: N818 -- an answer, not a failure of ours
         status: HTTP's.
         key: the message's key in the registry.
         arguments: for its %1, %2 …
-
-    Attributes:
         headers: more header fields of the reply.
     """
 
-    def __init__(self, status: HTTPStatus, key: str, *arguments: str) -> None:
-        super().__init__(f"{status.value} {key}")
-        self.status = status
-        self.headers: dict[str, str] = {}
+    def __init__(
+        self,
+        status: HTTPStatus,
+        key: str,
+        *arguments: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._message = message(key, *arguments)
+        super().__init__(f"{status.value} {key}: {self._message['Message']}")
+        self.status = status
+        self.headers = dict(headers or {})
 
     @property
     def body(self) -> dict[str, Any]:
-        """The error response of DSP0266 section 8.6."""
+        """The error response of DSP0266, "Error responses"."""
         return {
             "error": {
                 "code": self._message["MessageId"],
@@ -69,13 +73,14 @@ def message(key: str, *arguments: str) -> dict[str, Any]:
     text = _TEXTS[key]
     for index, argument in enumerate(arguments, 1):
         text = text.replace(f"%{index}", argument)
+    severity = "OK" if key == "Success" else "Warning"
     return {
         "@odata.type": "#Message.v1_1_4.Message",
         "MessageId": key if "." in key else f"{_REGISTRY}.{key}",
         "Message": text,
         "MessageArgs": list(arguments),
-        "Severity": "OK" if key == "Success" else "Warning",
-        "MessageSeverity": "OK" if key == "Success" else "Warning",
+        "Severity": severity,
+        "MessageSeverity": severity,
         "Resolution": "None.",
     }
 
