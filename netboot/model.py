@@ -83,14 +83,32 @@ class Client:
 
 
 class State(StrEnum):
-    """How far a node's installation is. A profile that installs nothing does not look at it."""
+    """Where a node is in its life (``netboot.lifecycle``); what it boots follows from that."""
 
+    DISCOVERED = "discovered"
+    """It was heard on the network and nobody registered it: no node is in this state."""
     ENROLLED = "enrolled"
     """Registered: its profile's installation begins when it boots from the network."""
+    INSPECTING = "inspecting"
+    """Its BMC is asked what the machine is."""
+    AVAILABLE = "available"
+    """Inspected, wiped or handed back: nothing is installed on it until somebody asks."""
     INSTALLING = "installing"
     """It was given its installer, or somebody asked for that; it has not called home yet."""
+    REINSTALLING = "reinstalling"
+    """The same where it was installed before."""
     INSTALLED = "installed"
     """Its installer called home: it starts from its disk until somebody asks again."""
+    RESCUE = "rescue"
+    """It boots the rescue system, and then goes back to the state it was in."""
+    WIPING = "wiping"
+    """Its disk is being erased."""
+    FAILED = "failed"
+    """Its installation or wipe failed or was broken off: it starts from what is on its disk."""
+    MAINTENANCE = "maintenance"
+    """Somebody works on it: it starts from its disk, and jobs for it are refused."""
+    RETIRED = "retired"
+    """Out of service: it is never answered."""
 
 
 class BootSource(StrEnum):
@@ -131,11 +149,12 @@ class Node:
         serial: SMBIOS serial number, as ``netboot.matching.parse_text`` gives it.
         asset_tag: SMBIOS asset tag, likewise.
         loader: catalogue name of its network boot program; None for its architecture's own.
-        state: how far its installation is.
+        state: where it is in its life.
         installation: which of the installations asked for that is, from 1 on: an installer that
             was started for an earlier one cannot end a later one.
         override: what was said over Redfish last, None where nothing ever was. It counts for
             nodes of the facade only (``netboot.policy.Rules``).
+        because: how what failed ended, one clause; "" in every state but ``FAILED``.
     """
 
     name: str
@@ -150,6 +169,7 @@ class Node:
     state: State = State.ENROLLED
     installation: int = 1
     override: Override | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +277,13 @@ class Server:
         address: our IPv4 address there: siaddr, option 54, and the source of every reply.
         http_host: the IPv4 address in URLs; another one than ``address`` behind NAT.
         http_port: the port in URLs.
+        syslog_port: the UDP port at ``http_host`` where installers may log to, None for nowhere.
     """
 
     address: str
     http_host: str
     http_port: int
+    syslog_port: int | None = None
 
     @property
     def url(self) -> str:

@@ -27,10 +27,10 @@ BMC = {"address": "redfish://bmc1", "user": "root", "password": f"plain:{SECRET}
 
 
 class Site:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.safe = safe_in(folder)
-        self.store = Store(f"sqlite:///{folder}/netboot.db")
+        self.store = Store(url)
 
     def add(self, name: str = "n1", bmc: Any = None, last: int = 1) -> None:
         add(self.store, entry(name, bmc, last), SOURCE, LOCAL, self.safe)
@@ -59,8 +59,8 @@ def entry(name: str = "n1", bmc: Any = None, last: int = 1) -> dict[str, Any]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    found = Site(tmp_path)
+def site(tmp_path: Path, database_url: str) -> Iterator[Site]:
+    found = Site(tmp_path / "data", database_url)
     yield found
     found.store.close()
 

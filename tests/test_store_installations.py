@@ -1,7 +1,6 @@
 """How far a node's installation is, as the store keeps it: what takes it on and what does not."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,8 @@ INSTALLING = ("debian-12", "debian-13")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/data/netboot.db") as opened:
+def store(database_url: str) -> Iterator[Store]:
+    with Store(database_url) as opened:
         opened.add(Node("n1", (MAC,), "debian-12"))
         yield opened
 
@@ -66,9 +65,9 @@ def test_an_installed_node_is_installed_again_only_when_that_is_said(store: Stor
     with pytest.raises(Conflict, match="node n1 is installed; --reinstall erases it"):
         store.install(["n1"], INSTALLING)
     [node] = store.install(["n1"], INSTALLING, reinstall=True)
-    assert (node.state, node.installation) == (State.INSTALLING, 2) == state(store)
+    assert (node.state, node.installation) == (State.REINSTALLING, 2) == state(store)
     store.append_events([event(Kind.INSTALLED, 1)])
-    assert state(store) == (State.INSTALLING, 2)
+    assert state(store) == (State.REINSTALLING, 2)
     store.append_events([event(Kind.INSTALLED, 2)])
     assert state(store) == (State.INSTALLED, 2)
 

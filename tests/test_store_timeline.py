@@ -1,7 +1,6 @@
 """The store's timeline: order, who sees what, nothing twice, and the bounds."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ M1, M2, M3 = (Mac(f"52:54:00:00:00:0{n}") for n in (1, 2, 3))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/netboot.db") as opened:
+def store(database_url: str) -> Iterator[Store]:
+    with Store(database_url) as opened:
         yield opened
 
 
@@ -42,7 +41,8 @@ def test_a_name_stands_for_its_events_and_its_macs(store: Store) -> None:
     assert details(store, "n1") == own
     assert details(store, "52-54-00-00-00-03") == ["its second address"]
     store.remove("n1")
-    assert details(store, "n1") == ["its second address", "no address"]
+    left = ["its second address", "no address", "enrolled → discovered, removed"]
+    assert details(store, "n1") == left
 
 
 def test_nobody_has_no_timeline(store: Store) -> None:
@@ -87,9 +87,9 @@ class TestNumbered:
 
 class TestRetention:
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
+    def store(self, database_url: str) -> Iterator[Store]:
         keep = Retention(total=20, machine=5, strangers=8)
-        with Store(f"sqlite:///{tmp_path}/netboot.db", keep) as opened:
+        with Store(database_url, keep) as opened:
             yield opened
 
     def test_of_one_machine_the_oldest_go(self, store: Store) -> None:

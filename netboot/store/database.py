@@ -1,99 +1,55 @@
-"""Opening the database: safe settings on every connection, and the schema this code knows.
+"""The database, whichever it is: transactions, errors in words, and the schema this code knows.
 
-- WAL, so that readers and the one writer never wait for each other; a writer takes its lock when
-  its transaction begins (``BEGIN IMMEDIATE``), so none fails half way for another's sake.
-- Nodes are written with ``synchronous=FULL``: a change that was confirmed survives a power cut.
-  Events are written with ``NORMAL``: they survive any crash of ours, and a power cut may take the
-  last of them, which spares a disk flush for each step of each boot.
-- File 0600 in a folder 0700 where we make it. An upgrade is one transaction.
+SQLite (``netboot.store.sqlite``) and PostgreSQL (``netboot.store.postgresql``) are alike from here
+on: a transaction that writes has the whole database's one writer's lock from its beginning, one
+that reads sees one moment and waits for nobody. An upgrade is one transaction.
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from types import ModuleType
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from netboot.errors import ConfigError, OperationError
-from netboot.guide import see
+from netboot.store import sqlite
 from netboot.store.schema import HEAD, REVISIONS
 
-BUSY_TIMEOUT = 5_000
-"""Milliseconds to wait for another process's transaction."""
-POOL = 4
-"""Connections kept to one database for each durability."""
-LEAST_ROOM = 1 << 20
-"""Bytes; with less, SQLite cannot make the files it needs beside the database, and says only "disk
-I/O error"."""
 MIGRATIONS = Path(__file__).parent / "migrations"
-
-Durability = Literal["FULL", "NORMAL"]
-
-
-def path_of(url: str) -> Path:
-    """The file a ``sqlite:///`` URL names.
-
-    Raises:
-        ConfigError: it is another kind of URL.
-    """
-    prefix, _, name = url.partition(":///")
-    if prefix != "sqlite" or not name or name == ":memory:":
-        problem = f'= "{url}": must be a SQLite URL such as sqlite:////var/lib/netboot/netboot.db'
-        raise ConfigError("configuration", "server.database", problem)
-    return Path(name)
+CHANNEL = "netboot"
+"""Where PostgreSQL tells of changes."""
 
 
-def prepare(path: Path) -> None:
-    """Make the folder and the file where they are missing, and keep others out of the file.
+class Topic(StrEnum):
+    """What other programs on the same database are told of."""
+
+    NODES = "nodes"
+    """The version was counted up."""
+    EVENTS = "events"
+    """Events were kept."""
+
+
+def engines(url: str, password_file: Path | None = None) -> tuple[sa.Engine, sa.Engine]:
+    """Engines for what is confirmed to people, and for events (``netboot.store.sqlite``).
+
+    PostgreSQL confirms nothing that is not durable; there both are the same.
 
     Raises:
+        ConfigError: the URL is none of ours.
         OperationError: the system does not let us.
     """
-    try:
-        path.parent.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(mode=0o710, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # SQLite's own files follow it
-        try:
-            if os.fstat(descriptor).st_mode & 0o077:
-                os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise OperationError(f"{path}: cannot be opened: {error.strerror}") from None
+    if is_postgresql(url):
+        from netboot.store.postgresql import engine_for  # noqa: PLC0415 -- costs 0.1 s
 
-
-def engine_for(path: Path, durability: Durability) -> sa.Engine:
-    """An engine whose connections all have the settings above."""
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)), pool_size=POOL, max_overflow=0
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 -- sqlite3's, behind the pool
-        connection.isolation_level = None  # transactions begin where we say
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT}",
-            "journal_mode=WAL",
-            "foreign_keys=ON",
-            f"synchronous={durability}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-class NoRoom(OperationError):  # noqa: N818 -- what happened, as its reader would say it
-    """The disk is full, or broken; what was in the database still is."""
+        engine = engine_for(url, password_file)
+        return engine, engine
+    path = sqlite.path_of(url)
+    sqlite.prepare(path)
+    return sqlite.engine_for(path, "FULL"), sqlite.engine_for(path, "NORMAL")
 
 
 @contextmanager
@@ -102,45 +58,48 @@ def transaction(engine: sa.Engine, *, writes: bool = False) -> Iterator[sa.Conne
 
     Raises:
         NoRoom: the disk has no room, or is broken.
+        Away: the database's server cannot be reached.
         OperationError: the database could not do it otherwise: locked, damaged.
     """
     try:
         with engine.connect().execution_options(writes=writes) as connection, connection.begin():
             yield connection
     except DBAPIError as error:
-        raise _explained(Path(str(engine.url.database)), error.orig) from error
+        raise _kind_of(engine).explained(engine.url, error.orig) from error
+    except sa.exc.TimeoutError as error:
+        raise OperationError(f"{said(engine)}: all connections to it are busy") from error
 
 
-def _explained(path: Path, error: BaseException | None) -> OperationError:
-    name = getattr(error, "sqlite_errorname", "")
-    if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return OperationError(f"{path}: {error}")
-    said = "database or disk is full" if _is_full(path.parent) else error
-    return NoRoom(f"{path}: {said}; what was there is kept; {see('full-disk')}")
+def notify(connection: sa.Connection, topic: Topic) -> None:
+    """Tell other programs on this database, when the transaction is committed.
+
+    They look for themselves from time to time where the database cannot tell.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, topic.value)))
 
 
-def _is_full(folder: Path) -> bool:
-    try:
-        return shutil.disk_usage(folder).free < LEAST_ROOM
-    except OSError:  # the disk is broken
-        return False
+def said(engine: sa.Engine) -> str:
+    """The database for a person."""
+    return str(_kind_of(engine).said(engine.url))
 
 
 def upgrade(engine: sa.Engine) -> None:
     """Bring the schema to ``HEAD``.
 
     Raises:
-        ConfigError: the file is somebody else's, or was written by a newer netboot.
+        ConfigError: the database is somebody else's, unfit, or was written by a newer netboot.
     """
     with transaction(engine) as connection:
-        if _revision(connection) == HEAD:
+        if revision(connection) == HEAD:
             return
     with transaction(engine, writes=True) as connection:
-        if _revision(connection) != HEAD:  # nobody else upgraded it meanwhile
-            _migrate(connection)
+        if revision(connection) != HEAD:  # nobody else upgraded it meanwhile
+            migrate(connection, HEAD)
 
 
-def _migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection, to: str) -> None:
+    """Bring the schema to one of ``REVISIONS``, in the caller's transaction."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it narrates each step at INFO
     from alembic import command  # noqa: PLC0415 -- costs 0.2 s, and is needed once in a schema's life
     from alembic.config import Config  # noqa: PLC0415 -- likewise
@@ -148,12 +107,17 @@ def _migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
-def _revision(connection: sa.Connection) -> str | None:
-    """The schema's number; None for an empty file."""
-    source = str(connection.engine.url.database)
+def revision(connection: sa.Connection) -> str | None:
+    """The schema's number; None for an empty database.
+
+    Raises:
+        ConfigError: as ``upgrade``.
+    """
+    source = said(connection.engine)
+    _kind_of(connection).refuse_unfit(connection)
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
         return None
@@ -164,3 +128,17 @@ def _revision(connection: sa.Connection) -> str | None:
         problem = f"was written by a newer netboot (schema {found}; this one knows {HEAD})"
         raise ConfigError(source, "", f"{problem}: upgrade netboot, or restore a backup")
     return found
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether ``url`` is one of PostgreSQL's."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _kind_of(one: sa.Engine | sa.Connection) -> ModuleType:
+    """The module that knows this kind of database."""
+    if one.dialect.name == "sqlite":
+        return sqlite
+    from netboot.store import postgresql  # noqa: PLC0415 -- costs 0.1 s, and is in use already
+
+    return postgresql

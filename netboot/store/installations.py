@@ -1,63 +1,101 @@
-"""How far a node's installation is: what takes it on, in the caller's transaction.
+"""Installations asked for and done: what takes a node on by them, in the caller's transaction.
 
-::
-
-    enrolled ──script──▶ installing ──call home──▶ installed
-        ▲                    ▲                         │
-        └─ registered        └──── somebody asks ──────┘
+Each installation somebody asks for has a number, which scripts, tokens and events carry: nothing
+of an earlier one changes a later one.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
 from netboot.errors import ConfigError
 from netboot.events import Event, Kind
+from netboot.lifecycle import PAUSES, TRANSITIONS, Cause
 from netboot.model import Node, State
-from netboot.store import schema
-from netboot.store.shapes import Conflict
+from netboot.snapshot import Snapshot
+from netboot.store import groups, nodes, transitions
+from netboot.store.shapes import Conflict, refuse_strange_name, unknown_node
+from netboot.store.timeline import Retention
+from netboot.store.transitions import Standing, Why
 
-_AFTER = {
-    Kind.SCRIPT: (State.INSTALLING, (State.ENROLLED,)),
-    Kind.INSTALLED: (State.INSTALLED, (State.ENROLLED, State.INSTALLING)),
-}
-"""What an event of an installation makes of which states."""
+_CAUSES = {Kind.SCRIPT: Cause.SCRIPT, Kind.INSTALLED: Cause.CALLED_HOME}
+"""What an event of an installation is to its node."""
 
 
-def follow(connection: sa.Connection, events: Sequence[Event]) -> bool:
+def follow(connection: sa.Connection, events: Sequence[Event], keep: Retention) -> bool:
     """Take nodes on by what their machines did; whether any node was changed.
 
     An event of an earlier installation than the one that is wanted changes nothing.
     """
-    table, changed = schema.node, False
+    changed = False
     for event in events:
         number = event.data.get("installation")
-        if event.kind not in _AFTER or event.node is None or number is None:
+        if event.kind not in _CAUSES or event.node is None or number is None:
             continue
-        state, befores = _AFTER[event.kind]
-        done = connection.execute(
-            sa.update(table)
-            .where(table.c.name == event.node, table.c.installation == number)
-            .where(table.c.state.in_([before.value for before in befores]))
-            .values(state=state.value)
-        )
-        changed = changed or done.rowcount > 0
+        before = transitions.find(connection, event.node)
+        if before is not None and before.installation == number:
+            changed |= _followed(connection, before, event, keep)
     return changed
 
 
-def asked_for(node: Node, installing: Collection[str], source: str, *, reinstall: bool) -> Node:
-    """The node after somebody asked for its installation.
+def _followed(connection: sa.Connection, before: Standing, event: Event, keep: Retention) -> bool:
+    cause = _CAUSES[event.kind]
+    if before.state in PAUSES:  # it counts for the state the node comes back to
+        return transitions.move_behind(connection, before, cause)
+    if (before.state, cause) not in TRANSITIONS:
+        return False
+    now = transitions.move(connection, before, cause, keep, event.node or "", Why(time=event.time))
+    return now != before
+
+
+def next_installation(before: Standing, source: str, *, reinstall: bool) -> int:
+    """The number of the installation that is asked for now.
+
+    It is a new one unless none began under the present number, or that one goes on.
 
     Args:
-        node: in effect, with the profile its groups give.
-        installing: the profiles that install something.
+        before: where the node stands.
         source: where that was asked, for errors.
         reinstall: also where it is installed, which erases it.
 
     Raises:
         Conflict: it is installed.
-        ConfigError: its profile installs nothing.
+    """
+    if before.state in (State.INSTALLING, State.REINSTALLING, State.ENROLLED):
+        return before.installation
+    if before.state is State.INSTALLED and not reinstall:
+        said = f"node {before.name} is installed; --reinstall erases it and installs it again"
+        raise Conflict(source, "", said)
+    return before.installation + 1
+
+
+def nodes_in_effect(connection: sa.Connection, names: Iterable[str], source: str) -> list[Node]:
+    """Nodes as their groups complete them, each once, in the order of their names here.
+
+    Raises:
+        Unknown: there is none of one of the names.
+    """
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        refuse_strange_name(name, source)
+    found = {node.name: node for node in nodes.read_some(connection, wanted)}
+    for name in wanted:
+        if name not in found:
+            raise unknown_node(name, source)
+    ordered = tuple(found[name] for name in wanted)
+    return list(Snapshot(0, ordered, tuple(groups.read_all(connection))).nodes_in_effect())
+
+
+def refuse_no_installer(node: Node, installing: Collection[str], source: str) -> None:
+    """A node whose profile installs nothing cannot be installed.
+
+    Args:
+        node: in effect, with the profile its groups give.
+        installing: the profiles that install something.
+        source: where that was asked, for errors.
+
+    Raises:
+        ConfigError: it is one.
     """
     if node.profile not in installing:
         known = ", ".join(sorted(installing)) or "none does"
@@ -65,22 +103,3 @@ def asked_for(node: Node, installing: Collection[str], source: str, *, reinstall
             f"node {node.name}: its profile {node.profile} installs nothing; these do: {known}"
         )
         raise ConfigError(source, "", problem)
-    if node.state is not State.INSTALLED:
-        return replace(node, state=State.INSTALLING)
-    if not reinstall:
-        problem = f"node {node.name} is installed; --reinstall erases it and installs it again"
-        raise Conflict(source, "", problem)
-    return replace(node, state=State.INSTALLING, installation=node.installation + 1)
-
-
-def over(before: Node | None, given: Node) -> Node:
-    """A node of a file over the one that is there: an installed one is not taken back by that.
-
-    Nor is what was said of it over Redfish, which stands in no file.
-    """
-    if before is None:
-        return given
-    given = replace(given, override=before.override)
-    if given.state is not State.ENROLLED:
-        return given
-    return replace(given, state=before.state, installation=before.installation)

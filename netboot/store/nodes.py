@@ -1,7 +1,7 @@
 """Node ↔ rows. Every function works inside the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -36,9 +36,44 @@ def known(connection: sa.Connection, name: str, source: str) -> Node:
     return node
 
 
+def read_some(connection: sa.Connection, names: Collection[str]) -> list[Node]:
+    """The nodes of these names, by name; those that are not there are left out."""
+    wanted = list(names)
+    parts = (wanted[at : at + MAX_PARAMETERS] for at in range(0, len(wanted), MAX_PARAMETERS))
+    found = [node for part in parts for node in _read(connection, _one_of(part))]
+    return sorted(found, key=lambda node: node.name)
+
+
 def read_all(connection: sa.Connection) -> list[Node]:
     """Every node, by name."""
     return _read(connection, lambda _column: sa.true())
+
+
+def page(
+    connection: sa.Connection,
+    after: str,
+    limit: int,
+    states: Collection[State],
+    labels: Collection[tuple[str, str]],
+) -> list[Node]:
+    """The next nodes by name.
+
+    Args:
+        connection: the caller's.
+        after: those behind this name; "" for the first.
+        limit: at most so many.
+        states: in one of these; none for all.
+        labels: that bear all of these.
+    """
+    name, label = schema.node.c.name, schema.label.c
+    found = sa.select(name).where(name > after).order_by(name).limit(limit)
+    if states:
+        found = found.where(schema.node.c.state.in_(states))
+    for key, value in labels:
+        bearers = sa.select(label.node).where(label.key == key, label.value == value)
+        found = found.where(name.in_(bearers))
+    names = connection.execute(found).scalars().all()
+    return _read(connection, lambda column: column.in_(names))
 
 
 def read_without_profile(connection: sa.Connection) -> list[Node]:
@@ -80,8 +115,9 @@ def owners(connection: sa.Connection, kind: str, values: Iterable[str]) -> dict[
 
 
 def macs_of(connection: sa.Connection, name: str) -> list[Mac]:
-    """The addresses of one node."""
-    query = sa.select(schema.mac.c.mac).where(schema.mac.c.node == name)
+    """The addresses of one node, in their order."""
+    mac = schema.mac.c
+    query = sa.select(mac.mac).where(mac.node == name).order_by(mac.position)
     return [Mac(mac) for mac in connection.execute(query).scalars()]
 
 
@@ -90,20 +126,23 @@ def insert(connection: sa.Connection, nodes: Sequence[Node]) -> None:
     _execute_many(
         connection,
         sa.insert(schema.node),
-        [{"name": node.name} | _columns(node) for node in nodes],
+        [{"name": node.name} | _given(node) | _begun(node) for node in nodes],
     )
     _insert_parts(connection, nodes)
 
 
 def replace(connection: sa.Connection, nodes: Sequence[Node]) -> None:
-    """Write nodes over those of the same names; identities may move among them."""
+    """Write nodes over those of the same names; identities may move among them.
+
+    Their states stay (``netboot.store.transitions``).
+    """
     names = [{"old": node.name} for node in nodes]
     for table in (schema.mac, schema.label):
         mine = table.c.node == sa.bindparam("old")
         _execute_many(connection, sa.delete(table).where(mine), names)
     change = sa.update(schema.node).where(schema.node.c.name == sa.bindparam("old"))
     _execute_many(connection, change.values(dict.fromkeys(IDENTITIES)), names)
-    rows = [{"old": node.name} | _columns(node) for node in nodes]
+    rows = [{"old": node.name} | _given(node) for node in nodes]
     _execute_many(connection, change, rows)
     _insert_parts(connection, nodes)
 
@@ -114,10 +153,14 @@ def delete(connection: sa.Connection, name: str) -> bool:
     return gone.rowcount > 0
 
 
-def _columns(node: Node) -> dict[str, object]:
-    names = ("profile", "loader", "installation", *IDENTITIES)
+def _given(node: Node) -> dict[str, object]:
+    names = ("profile", "loader", *IDENTITIES)
     same = {name: getattr(node, name) for name in names}
-    return same | {"vars": dict(node.vars), "state": node.state.value}
+    return same | {"vars": dict(node.vars)}
+
+
+def _begun(node: Node) -> dict[str, object]:
+    return {"state": node.state.value, "installation": node.installation}
 
 
 def _insert_parts(connection: sa.Connection, nodes: Sequence[Node]) -> None:
@@ -133,6 +176,10 @@ def _insert_parts(connection: sa.Connection, nodes: Sequence[Node]) -> None:
     ]
     _execute_many(connection, sa.insert(schema.mac), macs)
     _execute_many(connection, sa.insert(schema.label), labels)
+
+
+def _one_of(names: Sequence[str]) -> _Condition:
+    return lambda column: column.in_(names)
 
 
 def _execute_many(
@@ -168,6 +215,7 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
             state=State(row.state),
             installation=row.installation,
             override=overrides.get(row.name),
+            because=row.because,
         )
         for row in connection.execute(rows)
     ]

@@ -1,13 +1,14 @@
 """An open database, which the parts of the store share: two engines and one writer's lock."""
 
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
 from netboot.store import schema
-from netboot.store.database import engine_for, path_of, prepare, upgrade
+from netboot.store.database import Topic, engines, notify, upgrade
 from netboot.store.timeline import Retention
 
 COMMAND_LINE = "command line"
@@ -18,21 +19,22 @@ class Opened:
     """One database.
 
     Args:
-        url: ``sqlite:///`` and a file; it is made where it is missing, upgraded where it is old.
+        url: ``sqlite:///`` and a file, which is made where it is missing, or ``postgresql://`` and
+            what libpq takes after it; the tables are made, or upgraded where they are old.
         retention: how many events are kept.
+        password_file: where PostgreSQL's password is.
 
     Raises:
-        ConfigError: the URL or the file is not one we can use.
+        ConfigError: the URL or the database is not one we can use.
         OperationError: the system or the database does not let us.
     """
 
-    def __init__(self, url: str, retention: Retention | None = None) -> None:
-        path = path_of(url)
-        prepare(path)
+    def __init__(
+        self, url: str, retention: Retention | None = None, password_file: Path | None = None
+    ) -> None:
         self._retention = retention or Retention()
-        self._sure = engine_for(path, "FULL")
-        self._quick = engine_for(path, "NORMAL")
-        self._writing = threading.Lock()  # threads queue here instead of polling SQLite's lock
+        self._sure, self._quick = engines(url, password_file)
+        self._writing = threading.Lock()  # threads queue here, not at the database's own lock
         try:
             upgrade(self._sure)
         except BaseException:
@@ -61,6 +63,7 @@ def bump(connection: sa.Connection) -> None:
     counter = schema.meta
     row = sa.update(counter).where(counter.c.name == "version")
     connection.execute(row.values(value=counter.c.value + 1))
+    notify(connection, Topic.NODES)
 
 
 def version(connection: sa.Connection) -> int:

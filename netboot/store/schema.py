@@ -1,5 +1,7 @@
 """The tables. A change here needs a migration, and its number in ``REVISIONS``."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -14,13 +16,22 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
 metadata = MetaData()
+
+_LONG = BigInteger().with_variant(Integer, "sqlite")  # whose every integer is long
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """What makes an index partial; both databases have them."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 node = Table(
     "node",
@@ -34,6 +45,8 @@ node = Table(
     Column("loader", String(64)),
     Column("state", String(16), nullable=False, server_default="enrolled"),
     Column("installation", Integer, nullable=False, server_default="1"),
+    Column("came_from", String(16)),
+    Column("because", String(500), nullable=False, server_default=""),
     Index("node_by_uuid", "uuid", unique=True),
     Index("node_by_serial", "serial", unique=True),
     Index("node_by_asset_tag", "asset_tag", unique=True),
@@ -110,10 +123,60 @@ boot_once = Table(
 )
 """What was said over Redfish of each node; ``power``: what its power was changed to last."""
 
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("node", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asker", String(255), nullable=False),
+    Column("asked", JSON, nullable=False),
+    Column("installation", Integer, nullable=False),
+    Column("stage", String(63), nullable=False),
+    Column("waits_for", String(500), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("deadline", Float),
+    Column("attempt", Integer, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("outcome", String(1000), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    Column("ended", Float),
+    Column("due", Float, nullable=False),
+    Column("woken", Boolean, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("owner", String(255)),
+    Column("lease", Float, nullable=False),
+    Column("memory", LargeBinary, nullable=False),
+    Column("key", String(255)),
+    Column("holds", String(80)),
+    Column("touched", Boolean, nullable=False),
+    Column("powered", Float),
+    Column("heard", Boolean, nullable=False),
+    Index("job_by_due", "ended", "due"),
+    Index("job_by_node", "node", "id"),
+    Index("job_by_key", "key", unique=True),
+    Index("job_by_holds", "holds", unique=True),
+    sqlite_autoincrement=True,  # people name jobs by it
+)
+"""``holds``: what no other job may have until this one ended; ``touched``: its installer was given;
+``lease``: until when ``owner`` has it; ``woken``: an event came while it had; ``heard``: its
+machine was, since ``powered``."""
+
+bmc_lock = Table(
+    "bmc_lock",
+    metadata,
+    Column("key", String(512), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("lease", Float, nullable=False),
+)
+"""Who may speak to a BMC now, and until when."""
+
 event = Table(
     "event",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _LONG, primary_key=True),
     Column("time", Float, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("mac", String(17)),
@@ -123,6 +186,8 @@ event = Table(
     Index("event_by_node", "node", "id"),
     Index("event_by_mac", "mac", "id"),
     Index("event_by_kind", "kind", "id"),
+    Index("event_of_a_boot", "mac", "id", **_where("kind <> 'syslog'")),
+    Index("event_of_a_log", "mac", "id", **_where("kind = 'syslog'")),
     sqlite_autoincrement=True,  # a follower's "after" must not meet a number again
 )
 
@@ -130,10 +195,59 @@ origin = Table(
     "origin",
     metadata,
     Column("instance", String(64), primary_key=True),
-    Column("seq", Integer, nullable=False),
+    Column("seq", _LONG, nullable=False),
     Column("seen", Float, nullable=False),
 )
 """Per run of a boot program: the highest event number kept, so that none is kept twice."""
+
+token = Table(
+    "token",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+)
+"""Bearer tokens; ``digest`` is the SHA-256 of each one's secret."""
+
+login = Table(
+    "login",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("token", ForeignKey("token.name", ondelete="CASCADE"), nullable=False),
+    Column("expires", Float, nullable=False),
+)
+"""Browsers that logged in with a token."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("route", String(128), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("request", String(32), nullable=False),
+    Column("status", Integer),
+    sqlite_autoincrement=True,  # the oldest go, and their numbers with them
+)
+"""What was written through the control plane; ``status`` is NULL while there is no answer."""
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("who", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("status", Integer),
+    Column("answer", LargeBinary),
+)
+"""Requests with a key of their asker's, so that a repeated one gets the same answer; ``request`` is
+a SHA-256 of what was asked, ``status`` is NULL while the first is under way."""
 
 meta = Table(
     "meta",
@@ -141,4 +255,4 @@ meta = Table(
     Column("name", String(32), primary_key=True),
     Column("value", Integer, nullable=False),
 )
-"""Counters: ``version`` of nodes and groups, ``events`` kept."""
+"""Counters: ``version`` of nodes and groups, ``events`` and lines of the ``log`` kept."""

@@ -54,7 +54,7 @@ class NodeEntry(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: LoaderName | None = None
-    state: State = State.ENROLLED
+    state: Literal["enrolled", "installed"] = "enrolled"
 
 
 class NodeChange(Checked, frozen=True):
@@ -161,7 +161,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         serial=_identity(entry, "serial", source, key),
         asset_tag=_identity(entry, "asset_tag", source, key),
         loader=entry.loader,
-        state=entry.state,
+        state=State(entry.state),
     )
     _check_known_by_something(node, source, _below(key, "macs"))
     return node
@@ -227,7 +227,6 @@ def changed(node: Node, change: NodeChange, source: str) -> Node:
         labels=merged(node.labels, change.labels, MAX_LABELS, source, "labels"),
         vars=merged(node.vars, change.vars, MAX_VARS, source, "vars"),
         loader=kept(node.loader, change.loader),
-        state=node.state if change.state is None else State(change.state),
         uuid=kept(node.uuid, _identity(change, "uuid", source)),
         serial=kept(node.serial, _identity(change, "serial", source)),
         asset_tag=kept(node.asset_tag, _identity(change, "asset_tag", source)),

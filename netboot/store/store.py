@@ -4,18 +4,23 @@ Every change of a node or group counts ``version`` up in the same transaction, s
 version (``version``, ``snapshot``) learns of changes other processes made too.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+import sqlalchemy as sa
+
 from netboot.errors import ConfigError
+from netboot.lifecycle import TRANSITIONS, Cause
 from netboot.model import Group, Node, State
 from netboot.snapshot import Snapshot
-from netboot.store import bmcs, groups, installations, nodes
+from netboot.store import bmcs, groups, job_rows, nodes, transitions
 from netboot.store.always import (
     refuse_claimed,
     refuse_stranded,
     refuse_without_profile,
 )
+from netboot.store.audit import Audit
 from netboot.store.bmc_shapes import BmcChange
 from netboot.store.database import transaction
 from netboot.store.group_shapes import (
@@ -25,7 +30,10 @@ from netboot.store.group_shapes import (
     new_group,
     unknown_group,
 )
+from netboot.store.guard import Guard, unguarded
 from netboot.store.hands import Hands
+from netboot.store.installations import next_installation, nodes_in_effect, refuse_no_installer
+from netboot.store.jobs import Jobs
 from netboot.store.opened import COMMAND_LINE, bump, version
 from netboot.store.overrides import Overrides
 from netboot.store.shapes import (
@@ -33,14 +41,13 @@ from netboot.store.shapes import (
     Imported,
     NodeChange,
     changed,
-    refuse_strange_name,
-    unknown_node,
 )
 from netboot.store.timelines import Timelines
+from netboot.store.tokens import Tokens
 from netboot.store.words import MAX_NODES
 
 
-class Store(Timelines, Hands, Overrides):
+class Store(Timelines, Hands, Overrides, Jobs, Tokens, Audit):
     """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.
@@ -59,7 +66,7 @@ class Store(Timelines, Hands, Overrides):
             refuse_claimed(connection, [node], source)
             refuse_without_profile(connection, [node], source)
             _refuse_too_many(nodes.count(connection) + 1, source)
-            nodes.insert(connection, [node])
+            transitions.register(connection, [node], self._retention)
             if bmc is not None:
                 bmcs.change(connection, node.name, bmc, source)
             bump(connection)
@@ -78,14 +85,33 @@ class Store(Timelines, Hands, Overrides):
         with transaction(self._sure) as connection:
             return nodes.read_all(connection)
 
+    def page(
+        self,
+        after: str,
+        limit: int,
+        states: Collection[State] = (),
+        labels: Collection[tuple[str, str]] = (),
+    ) -> Sequence[Node]:
+        """The next ``limit`` nodes behind a name: in one of these states, with all these labels."""
+        with transaction(self._sure) as connection:
+            return nodes.page(connection, after, limit, states, labels)
+
     def update(
         self,
         name: str,
         change: NodeChange,
         source: str = COMMAND_LINE,
         bmc: BmcChange | None = None,
+        guard: Guard[Node] = unguarded,
     ) -> Node:
         """Change one node and its BMC; what others change meanwhile is kept too.
+
+        Args:
+            name: whose.
+            change: what.
+            source: where that stands, for errors.
+            bmc: what of its BMC.
+            guard: looks at the node as it is just before, and raises to keep it so.
 
         Returns:
             the node as it is now.
@@ -95,27 +121,31 @@ class Store(Timelines, Hands, Overrides):
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             before = nodes.known(connection, name, source)
+            guard(before)
             after = changed(before, change, source)
             if after != before:
                 refuse_claimed(connection, [after], source)
                 refuse_without_profile(connection, [after], source)
                 nodes.replace(connection, [after])
                 bump(connection)
+            if change.state is not None:
+                self._adopt(connection, after, source)
             if bmc is not None:
                 bmcs.change(connection, name, bmc, source)
-            return after
+            return nodes.known(connection, name, source)
 
-    def remove(self, name: str, source: str = COMMAND_LINE) -> None:
-        """Forget a node; its timeline stays.
+    def remove(self, name: str, source: str = COMMAND_LINE, guard: Guard[Node] = unguarded) -> None:
+        """Forget a node; its timeline stays. ``guard`` as in ``update``.
 
         Raises:
             Unknown: there is none of that name.
         """
-        refuse_strange_name(name, source)
         with self._writing, transaction(self._sure, writes=True) as connection:
-            if not nodes.delete(connection, name):
-                raise unknown_node(name, source)
-            bump(connection)
+            guard(nodes.known(connection, name, source))
+            before = transitions.standing(connection, name, source)
+            self._forget_jobs(connection, name, time.time())
+            transitions.move(connection, before, Cause.REMOVED, self._retention, source)
+            nodes.delete(connection, name)
 
     def import_nodes(
         self,
@@ -136,17 +166,21 @@ class Store(Timelines, Hands, Overrides):
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             before = {node.name: node for node in nodes.read_all(connection)}
-            given = [installations.over(before.get(node.name), node) for node in given]
+            own = [node.name for node in given if node.state is State.INSTALLED]
+            given = [_over(before.get(node.name), node) for node in given]
             added = [node for node in given if node.name not in before]
             other = [node for node in given if before.get(node.name, node) != node]
             refuse_claimed(connection, given, source, place="[{}].")
             refuse_without_profile(connection, given, source, place="[{}].")
             _refuse_too_many(len(before) + len(added), source)
             nodes.replace(connection, other)
-            nodes.insert(connection, added)
+            transitions.register(connection, added, self._retention)
             if added or other:
                 bump(connection)
             touched = {node.name for node in (*added, *other)}
+            touched.update(
+                name for name in own if self._adopts(connection, before.get(name), source)
+            )
             for place, bmc in (hands or {}).items():
                 name = given[place].name
                 if bmcs.change(connection, name, bmc, source, f"[{place}].bmc"):
@@ -157,6 +191,20 @@ class Store(Timelines, Hands, Overrides):
             tuple(node.name for node in given if node.name in touched - new),
             tuple(node.name for node in given if node.name not in touched),
         )
+
+    def _adopts(self, connection: sa.Connection, before: Node | None, source: str) -> bool:
+        """Take on a node that has its system, as a file says; whether that is news."""
+        if before is None or before.state is State.INSTALLED:
+            return False
+        if (before.state, Cause.ADOPTED) not in TRANSITIONS:
+            return False
+        self._adopt(connection, before, source)
+        return True
+
+    def _adopt(self, connection: sa.Connection, node: Node, source: str) -> None:
+        before = transitions.standing(connection, node.name, source)
+        transitions.move(connection, before, Cause.ADOPTED, self._retention, source)
+        job_rows.wake(connection, [node.name], time.time())
 
     def install(
         self,
@@ -182,20 +230,29 @@ class Store(Timelines, Hands, Overrides):
                 profile that installs nothing.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
-            known = {name: nodes.known(connection, name, source) for name in dict.fromkeys(names)}
-            snapshot = Snapshot(0, tuple(known.values()), tuple(groups.read_all(connection)))
-            asked = [
-                installations.asked_for(node, installing, source, reinstall=reinstall)
-                for node in snapshot.nodes_in_effect()
+            found = nodes_in_effect(connection, names, source)
+            return [
+                self._install(connection, node, installing, source, reinstall=reinstall)
+                for node in found
             ]
-            new = [
-                replace(known[node.name], state=node.state, installation=node.installation)
-                for node in asked
-            ]
-            if changed_nodes := [node for node in new if node != known[node.name]]:
-                nodes.replace(connection, changed_nodes)
-                bump(connection)
-            return asked
+
+    def _install(
+        self,
+        connection: sa.Connection,
+        node: Node,
+        installing: Collection[str],
+        source: str,
+        *,
+        reinstall: bool,
+    ) -> Node:
+        refuse_no_installer(node, installing, source)
+        before = transitions.standing(connection, node.name, source)
+        number = next_installation(before, source, reinstall=reinstall)
+        cause = Cause.REINSTALL if before.state is State.INSTALLED else Cause.INSTALL
+        now = transitions.move(
+            connection, before, cause, self._retention, source, installation=number
+        )
+        return replace(node, state=now.state, installation=now.installation, because="")
 
     def states(self) -> Mapping[State, int]:
         """How many nodes are in each state."""
@@ -223,8 +280,14 @@ class Store(Timelines, Hands, Overrides):
         with transaction(self._sure) as connection:
             return groups.read_all(connection)
 
-    def set_group(self, name: str, change: GroupChange, source: str = COMMAND_LINE) -> Group:
-        """Change a group; one that is not there begins with nothing.
+    def set_group(
+        self,
+        name: str,
+        change: GroupChange,
+        source: str = COMMAND_LINE,
+        guard: Guard[Group | None] = unguarded,
+    ) -> Group:
+        """Change a group; one that is not there begins with nothing. ``guard`` as in ``update``.
 
         Returns:
             the group as it is now.
@@ -235,6 +298,7 @@ class Store(Timelines, Hands, Overrides):
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             there = {group.name: group for group in groups.read_all(connection)}
+            guard(there.get(name))
             before = there.get(name) or new_group(name, source)
             after = changed_group(before, change, source)
             if name not in there and len(there) >= MAX_GROUPS:
@@ -245,16 +309,21 @@ class Store(Timelines, Hands, Overrides):
                 bump(connection)
             return after
 
-    def remove_group(self, name: str, source: str = COMMAND_LINE) -> None:
-        """Forget a group.
+    def remove_group(
+        self, name: str, source: str = COMMAND_LINE, guard: Guard[Group] = unguarded
+    ) -> None:
+        """Forget a group. ``guard`` as in ``update``.
 
         Raises:
             Unknown: there is none of that name.
             ConfigError: a node would be left without a profile.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
-            if not groups.delete(connection, name):
+            there = {group.name: group for group in groups.read_all(connection)}
+            if name not in there:
                 raise unknown_group(name, source)
+            guard(there[name])
+            groups.delete(connection, name)
             refuse_stranded(connection, source)
             bump(connection)
 
@@ -262,6 +331,22 @@ class Store(Timelines, Hands, Overrides):
 def _refuse_too_many(count: int, source: str) -> None:
     if count > MAX_NODES:
         raise ConfigError(source, "", f"there would be {count} nodes; at most {MAX_NODES} fit")
+
+
+def _over(before: Node | None, given: Node) -> Node:
+    """A node of a file over the one that is there, whose life goes on.
+
+    Nor does a file say what was said of it over Redfish.
+    """
+    if before is None:
+        return given
+    return replace(
+        given,
+        state=before.state,
+        installation=before.installation,
+        override=before.override,
+        because=before.because,
+    )
 
 
 def _names(given: Sequence[Node]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Events ↔ rows, and how many of them are kept. Every function works in the caller's transaction.
 
-Three bounds, and the oldest go first: all events together, those of one machine, and those of
-machines nobody registered, so that strangers on the network cannot wash out what the registered
-ones did.
+Bounds, and the oldest go first: all events together, those of one machine, and those of machines
+nobody registered, so that strangers on the network cannot wash out what the registered ones did.
+The lines of installers' logs have two bounds of their own and are not counted with the others, so
+that no chatty installer washes out what its boot did.
 """
 
 import time
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from netboot.events import Event, Kind
 from netboot.model import Mac
 from netboot.store import schema
+from netboot.store.database import Topic, notify
 from netboot.store.shapes import Record
 
 MAX_ORIGINS = 64
@@ -27,11 +29,18 @@ LOOKED_BACK = 200
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many events are kept: in all, of one machine, of all unregistered machines."""
+    """How many events are kept: in all, of one machine, of all unregistered machines.
+
+    Attributes:
+        log: lines of installers' logs in all, beside the events.
+        machine_log: of one machine.
+    """
 
     total: int = 100_000
     machine: int = 5_000
     strangers: int = 50_000
+    log: int = 100_000
+    machine_log: int = 10_000
 
 
 def append(connection: sa.Connection, events: Sequence[Event], keep: Retention) -> None:
@@ -39,15 +48,41 @@ def append(connection: sa.Connection, events: Sequence[Event], keep: Retention) 
     if not events:
         return
     connection.execute(sa.insert(schema.event), [_row(event) for event in events])
-    gone = 0
-    if machines := {event.mac for event in events if event.mac is not None}:
-        beyond = [{"one": mac, "keep": keep.machine} for mac in machines]
-        gone += connection.execute(_BEYOND_OF_A_MACHINE, beyond).rowcount
+    lines = [event for event in events if event.kind is Kind.SYSLOG]
+    if lines:
+        _bound_log(connection, lines, keep)
+    if len(lines) < len(events):
+        others = [event for event in events if event.kind is not Kind.SYSLOG]
+        _bound(connection, others, keep)
+    notify(connection, Topic.EVENTS)
+
+
+def _bound(connection: sa.Connection, events: Sequence[Event], keep: Retention) -> None:
+    gone = _beyond_of(_BEYOND_OF_A_MACHINE, connection, events, keep.machine)
     if any(event.node is None for event in events):
         gone += connection.execute(_BEYOND_OF_STRANGERS, {"keep": keep.strangers}).rowcount
-    total = _counted(connection, len(events) - gone)
+    total = _counted(connection, "events", len(events) - gone)
     if total > keep.total:
-        _counted(connection, -_delete_oldest(connection, total - keep.total))
+        _delete_oldest(connection, total - keep.total)
+
+
+def _bound_log(connection: sa.Connection, lines: Sequence[Event], keep: Retention) -> None:
+    gone = _beyond_of(_BEYOND_OF_A_LOG, connection, lines, keep.machine_log)
+    total = _counted(connection, "log", len(lines) - gone)
+    if total > keep.log:
+        number = schema.event.c.id
+        oldest = sa.select(number).where(_LOGGED).order_by(number).limit(total - keep.log)
+        deleted = connection.execute(sa.delete(schema.event).where(number.in_(oldest))).rowcount
+        _counted(connection, "log", -deleted)
+
+
+def _beyond_of(
+    statement: sa.Delete, connection: sa.Connection, events: Sequence[Event], keep: int
+) -> int:
+    machines = {event.mac for event in events if event.mac is not None}
+    if not machines:
+        return 0
+    return connection.execute(statement, [{"one": mac, "keep": keep} for mac in machines]).rowcount
 
 
 def last_seq(connection: sa.Connection, instance: str) -> int:
@@ -71,6 +106,8 @@ def read(
     macs: Collection[Mac],
     after: int | None,
     limit: int,
+    *,
+    log: bool = False,
 ) -> list[Record]:
     """Events of a machine in the order they came, and every LOST event among them.
 
@@ -80,22 +117,45 @@ def read(
         macs: events of these addresses.
         after: those with a higher id, oldest first; None for the newest.
         limit: at most so many.
+        log: every line of installers' logs, not only those that warn or tell of a stage.
     """
     table = schema.event.c
     limit = min(limit, MAX_ANSWER)
-    conditions = [table.mac == mac for mac in macs] + [table.kind == Kind.LOST.value]
+    own = [table.mac == mac for mac in macs]
     if name is not None:
-        conditions.append(table.node == name)
+        own.append(table.node == name)
     found: dict[int, Record] = {}
-    for condition in conditions:  # each by its own index
-        query = sa.select(schema.event).where(condition).limit(limit)
-        if after is None:
-            query = query.order_by(table.id.desc())
-        else:
-            query = query.where(table.id > after).order_by(table.id)
-        found |= {row.id: _record(row) for row in connection.execute(query)}
+    for condition in [*own, table.kind == Kind.LOST.value]:  # each by its own index
+        found |= _found(connection, sa.and_(condition, _HAPPENED), after, limit)
+    for condition in own:
+        lines = _found(connection, sa.and_(condition, _LOGGED), after, limit if log else MAX_ANSWER)
+        found |= {at: line for at, line in lines.items() if log or not line.event.is_chatter}
     ids = sorted(found)
     return [found[number] for number in (ids[-limit:] if after is None else ids[:limit])]
+
+
+def _found(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], after: int | None, limit: int
+) -> dict[int, Record]:
+    number = schema.event.c.id
+    query = sa.select(schema.event).where(condition).limit(limit)
+    if after is None:
+        query = query.order_by(number.desc())
+    else:
+        query = query.where(number > after).order_by(number)
+    return {row.id: _record(row) for row in connection.execute(query)}
+
+
+def read_all(connection: sa.Connection, after: int, limit: int) -> list[Record]:
+    """Everybody's events with a higher id than ``after``, oldest first, at most ``limit``."""
+    number = schema.event.c.id
+    query = sa.select(schema.event).where(number > after).order_by(number)
+    return [_record(row) for row in connection.execute(query.limit(min(limit, MAX_ANSWER)))]
+
+
+def newest(connection: sa.Connection) -> int:
+    """The highest id of an event; 0 where there is none."""
+    return connection.execute(sa.select(sa.func.max(schema.event.c.id))).scalar() or 0
 
 
 def bears_name(connection: sa.Connection, name: str) -> bool:
@@ -108,7 +168,7 @@ def first_since(
     connection: sa.Connection, name: str, kinds: Collection[Kind], since: float
 ) -> Event | None:
     """A node's first event of ``kinds`` at ``since`` or later, among its ``LOOKED_BACK`` newest."""
-    newest = sa.select(schema.event).where(schema.event.c.node == name)
+    newest = sa.select(schema.event).where(schema.event.c.node == name, _HAPPENED)
     newest = newest.order_by(schema.event.c.id.desc()).limit(LOOKED_BACK)
     for row in reversed(connection.execute(newest).all()):
         if row.time >= since and row.kind in kinds:
@@ -132,19 +192,24 @@ def _record(row: sa.Row[Any]) -> Record:
     return Record(row.id, Event(Kind(row.kind), mac, row.node, row.detail, row.data, row.time))
 
 
-def _counted(connection: sa.Connection, change: int) -> int:
-    """How many events there are after ``change``; counting the rows would read them all."""
+def _counted(connection: sa.Connection, what: str, change: int) -> int:
+    """How many there are after ``change``; counting the rows would read them all."""
     table = schema.meta
-    statement = sa.update(table).where(table.c.name == "events")
+    statement = sa.update(table).where(table.c.name == what)
     statement = statement.values(value=table.c.value + change)
     now = connection.execute(statement.returning(table.c.value)).scalar_one()
     return int(now)
 
 
-def _delete_oldest(connection: sa.Connection, count: int) -> int:
+def _delete_oldest(connection: sa.Connection, count: int) -> None:
+    """The oldest ``count`` events, and log lines older than these: their boots are gone."""
     number = schema.event.c.id
-    oldest = sa.select(number).order_by(number).limit(count)
-    return connection.execute(sa.delete(schema.event).where(number.in_(oldest))).rowcount
+    last = sa.select(number).where(_HAPPENED).order_by(number).offset(count - 1).limit(1)
+    upto = number <= connection.execute(last).scalar_one()
+    lines = connection.execute(sa.delete(schema.event).where(_LOGGED, upto)).rowcount
+    events = connection.execute(sa.delete(schema.event).where(upto)).rowcount
+    _counted(connection, "log", -lines)
+    _counted(connection, "events", -events)
 
 
 def _beyond(mine: sa.ColumnElement[bool]) -> sa.Delete:
@@ -156,5 +221,11 @@ def _beyond(mine: sa.ColumnElement[bool]) -> sa.Delete:
     )
 
 
-_BEYOND_OF_A_MACHINE = _beyond(schema.event.c.mac == sa.bindparam("one"))
-_BEYOND_OF_STRANGERS = _beyond(schema.event.c.node.is_(None))
+# as literals: an index that is partial is not used where a parameter may be anything
+_LOGGED = schema.event.c.kind == sa.literal_column(f"'{Kind.SYSLOG.value}'")
+_HAPPENED = schema.event.c.kind != sa.literal_column(f"'{Kind.SYSLOG.value}'")
+
+_OF_ONE = schema.event.c.mac == sa.bindparam("one")
+_BEYOND_OF_A_MACHINE = _beyond(sa.and_(_OF_ONE, _HAPPENED))
+_BEYOND_OF_A_LOG = _beyond(sa.and_(_OF_ONE, _LOGGED))
+_BEYOND_OF_STRANGERS = _beyond(sa.and_(schema.event.c.node.is_(None), _HAPPENED))

@@ -1,11 +1,12 @@
 """The store's timelines: what machines asked and got, and what was done to them."""
 
+import time
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
 from netboot.events import Event, Kind
-from netboot.store import boot_once, installations, nodes, timeline
+from netboot.store import boot_once, installations, job_rows, nodes, timeline
 from netboot.store.database import transaction
 from netboot.store.opened import COMMAND_LINE, Opened, bump
 from netboot.store.shapes import Record, mac_of, refuse_strange_name, unknown_node
@@ -44,9 +45,10 @@ class Timelines(Opened):
 
     def _keep(self, connection: sa.Connection, events: Sequence[Event]) -> None:
         timeline.append(connection, events, self._retention)
-        followed = [each.follow(connection, events) for each in (installations, boot_once)]
-        if any(followed):
+        installations.follow(connection, events, self._retention)
+        if boot_once.follow(connection, events):
             bump(connection)
+        job_rows.follow(connection, events, time.time())
 
     def last_seq(self, instance: str) -> int:
         """The highest number kept of one boot program's run; 0 for none."""
@@ -59,6 +61,8 @@ class Timelines(Opened):
         after_id: int | None = None,
         limit: int = 1000,
         source: str = COMMAND_LINE,
+        *,
+        log: bool = False,
     ) -> Sequence[Record]:
         """What a machine asked and got, in the order it was recorded.
 
@@ -67,6 +71,7 @@ class Timelines(Opened):
             after_id: only what came after it, oldest first; None for the newest ``limit``.
             limit: at most so many.
             source: where the name stands, for errors.
+            log: every line of its installers' logs, not only those that warn or tell of a stage.
 
         Raises:
             Unknown: no node and no event has this name.
@@ -74,12 +79,22 @@ class Timelines(Opened):
         mac = mac_of(name_or_mac)
         with transaction(self._quick) as connection:
             if mac is not None:
-                return timeline.read(connection, None, [mac], after_id, limit)
+                return timeline.read(connection, None, [mac], after_id, limit, log=log)
             refuse_strange_name(name_or_mac, source)
             macs = nodes.macs_of(connection, name_or_mac)
             if not macs and not timeline.bears_name(connection, name_or_mac):
                 raise unknown_node(name_or_mac, source)
-            return timeline.read(connection, name_or_mac, macs, after_id, limit)
+            return timeline.read(connection, name_or_mac, macs, after_id, limit, log=log)
+
+    def events(self, after: int, limit: int) -> Sequence[Record]:
+        """Everybody's events behind an id, in the order they were recorded, at most ``limit``."""
+        with transaction(self._quick) as connection:
+            return timeline.read_all(connection, after, limit)
+
+    def newest_event(self) -> int:
+        """The id of the event that was recorded last; 0 where there is none."""
+        with transaction(self._quick) as connection:
+            return timeline.newest(connection)
 
     def heard(self, name: str, kinds: Collection[Kind], since: float) -> Event | None:
         """The first event of these kinds that a node has made since then, by its time.

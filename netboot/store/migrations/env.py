@@ -2,8 +2,13 @@
 
 from alembic import context
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
-    transactional_ddl=True,  # SQLite can, so an upgrade happens whole or not at all
+    connection=connection,
+    transactional_ddl=True,  # both databases can, so an upgrade happens whole or not at all
 )
 context.run_migrations()
+if connection.dialect.name == "postgresql":
+    from netboot.store.postgresql import compare_by_bytes
+
+    compare_by_bytes(connection)

@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_LONG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Make every table."""
@@ -46,7 +48,7 @@ def upgrade() -> None:
 def _make_timeline() -> None:
     op.create_table(
         "event",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _LONG, primary_key=True),
         sa.Column("time", sa.Float, nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("mac", sa.String(17)),
@@ -60,6 +62,6 @@ def _make_timeline() -> None:
     op.create_table(
         "origin",
         sa.Column("instance", sa.String(64), primary_key=True),
-        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("seq", _LONG, nullable=False),
         sa.Column("seen", sa.Float, nullable=False),
     )

@@ -1,0 +1,218 @@
+"""The life of a node: which state follows on which, and by what cause. Pure.
+
+``TRANSITIONS`` and ``BACK`` are the whole of it: what is in neither is refused, and the docs are
+drawn from them. What interrupts a life, such as rescue, leads back to the state it came from.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from netboot.errors import NetbootError
+from netboot.job import JobKind
+from netboot.model import State
+
+
+class Cause(StrEnum):
+    """Why a node comes into another state."""
+
+    REGISTERED = "registered"
+    """Somebody registered it."""
+    ADOPTED = "adopted"
+    """Somebody said that it has its system."""
+    REMOVED = "removed"
+    """Somebody had it forgotten."""
+    INSPECT = "inspect"
+    """Somebody asked what the machine is."""
+    INSPECTED = "inspected"
+    """Its BMC said what the machine is."""
+    INSTALL = "install"
+    """Somebody asked for its installation."""
+    REINSTALL = "reinstall"
+    """Somebody asked to have it erased and installed again."""
+    SCRIPT = "script"
+    """It booted from the network and was given its installer."""
+    CALLED_HOME = "called-home"
+    """What erased its disk called home at its end."""
+    WIPE = "wipe"
+    """Somebody asked to have its disk erased."""
+    WIPED = "wiped"
+    """Its BMC says that its disks are erased."""
+    FAIL = "fail"
+    """What was under way failed."""
+    CANCEL = "cancel"
+    """The job was cancelled before it touched the disk."""
+    BREAK_OFF = "break-off"
+    """The job was cancelled when the disk was touched already."""
+    RESCUE = "rescue"
+    """Somebody asked for the rescue system."""
+    MAINTAIN = "maintain"
+    """Somebody works on the machine."""
+    RESUME = "resume"
+    """Rescue, maintenance or retirement is over."""
+    HAND_BACK = "hand-back"
+    """Whoever had the machine gave it back; its disk stays as it is."""
+    RETIRE = "retire"
+    """The machine was taken out of service."""
+
+
+ERASING = frozenset({State.INSTALLING, State.REINSTALLING, State.WIPING})
+"""States in which what the machine boots may erase its disk, since somebody asked for that."""
+PAUSES = frozenset({State.RESCUE, State.MAINTENANCE})
+"""States that interrupt a life; what the machine did before still counts for what comes after."""
+_AT_REST = (State.ENROLLED, State.AVAILABLE, State.INSTALLED, State.FAILED)
+_BARE = (State.ENROLLED, State.INSPECTING, State.AVAILABLE, State.FAILED)
+_UNDER_WAY = (State.INSTALLING, State.REINSTALLING)
+
+
+def _each(states: Iterable[State], cause: Cause, to: State) -> dict[tuple[State, Cause], State]:
+    return {(state, cause): to for state in states}
+
+
+TRANSITIONS: Mapping[tuple[State, Cause], State] = {
+    (State.DISCOVERED, Cause.REGISTERED): State.ENROLLED,
+    (State.DISCOVERED, Cause.ADOPTED): State.INSTALLED,
+    **_each((*_AT_REST, *_UNDER_WAY), Cause.ADOPTED, State.INSTALLED),
+    **_each((State.ENROLLED, State.AVAILABLE), Cause.INSPECT, State.INSPECTING),
+    (State.INSPECTING, Cause.INSPECTED): State.AVAILABLE,
+    **_each(_BARE, Cause.INSTALL, State.INSTALLING),
+    **{(state, Cause.INSTALL): state for state in _UNDER_WAY},
+    (State.INSTALLED, Cause.REINSTALL): State.REINSTALLING,
+    (State.ENROLLED, Cause.SCRIPT): State.INSTALLING,
+    **_each((*_AT_REST, *_UNDER_WAY), Cause.CALLED_HOME, State.INSTALLED),
+    (State.INSTALLING, Cause.CANCEL): State.AVAILABLE,
+    (State.REINSTALLING, Cause.CANCEL): State.INSTALLED,
+    **_each(_AT_REST, Cause.WIPE, State.WIPING),
+    (State.WIPING, Cause.CALLED_HOME): State.AVAILABLE,
+    (State.WIPING, Cause.WIPED): State.AVAILABLE,
+    **_each(ERASING, Cause.FAIL, State.FAILED),
+    **_each(ERASING, Cause.BREAK_OFF, State.FAILED),
+    **_each(_AT_REST, Cause.RESCUE, State.RESCUE),
+    **_each((*_AT_REST, *_UNDER_WAY), Cause.MAINTAIN, State.MAINTENANCE),
+    **_each((*_AT_REST, *_UNDER_WAY), Cause.HAND_BACK, State.AVAILABLE),
+    **_each((*_AT_REST, State.MAINTENANCE), Cause.RETIRE, State.RETIRED),
+    (State.RETIRED, Cause.RESUME): State.AVAILABLE,
+    **_each((one for one in State if one is not State.DISCOVERED), Cause.REMOVED, State.DISCOVERED),
+}
+"""What each cause makes of each state. Where both are the same, nothing happens."""
+
+BACK = frozenset(
+    {
+        (State.INSPECTING, Cause.FAIL),
+        (State.INSPECTING, Cause.CANCEL),
+        (State.WIPING, Cause.CANCEL),
+        (State.RESCUE, Cause.FAIL),
+        (State.RESCUE, Cause.CANCEL),
+        (State.RESCUE, Cause.RESUME),
+        (State.MAINTENANCE, Cause.RESUME),
+    }
+)
+"""What leads back to the state that this one was entered from."""
+
+ASKED = frozenset(
+    {
+        Cause.ADOPTED,
+        Cause.INSPECT,
+        Cause.INSTALL,
+        Cause.REINSTALL,
+        Cause.WIPE,
+        Cause.RESCUE,
+        Cause.MAINTAIN,
+        Cause.RESUME,
+        Cause.HAND_BACK,
+        Cause.RETIRE,
+        Cause.REMOVED,
+    }
+)
+"""What people ask for; the other causes are news of a machine or of a job."""
+
+BEGINS: Mapping[JobKind, Cause] = {
+    JobKind.INSTALL: Cause.INSTALL,
+    JobKind.INSPECT: Cause.INSPECT,
+    JobKind.RESCUE: Cause.RESCUE,
+    JobKind.WIPE: Cause.WIPE,
+}
+"""By which cause a job of each kind begins; ``POWER`` changes no state."""
+BESIDE = frozenset({JobKind.INSPECT, JobKind.POWER})
+"""Kinds of jobs that leave the disk alone, so that they may run beside one that does not."""
+
+_SAID: Mapping[State, str] = {
+    State.DISCOVERED: "nobody registered it",
+    State.ENROLLED: "it is registered, and no more",
+    State.INSPECTING: "its BMC is being asked what it is",
+    State.AVAILABLE: "it is free",
+    State.INSTALLING: "it is being installed",
+    State.REINSTALLING: "it is being installed again",
+    State.INSTALLED: "it is installed",
+    State.RESCUE: "it boots the rescue system",
+    State.WIPING: "its disk is being erased",
+    State.FAILED: "what was done to it last failed",
+    State.MAINTENANCE: "somebody works on it",
+    State.RETIRED: "it is out of service",
+}
+
+
+class Illegal(NetbootError):  # noqa: N818 -- its name says what is wrong
+    """What a state does not allow; the text says why, and what can be asked for instead."""
+
+    def __init__(self, state: State, wanted: Cause | JobKind) -> None:
+        allowed = ", ".join(cause for cause in causes(state) if cause in ASKED)
+        super().__init__(f"{_SAID[state]} ({state}): {wanted} is refused; allowed: {allowed}")
+
+
+def after(state: State, cause: Cause, came_from: State | None = None) -> State:
+    """The state that follows.
+
+    Args:
+        state: the one it is in.
+        cause: what takes it on.
+        came_from: the state before; None, where that is not known, counts as ``AVAILABLE``.
+
+    Raises:
+        Illegal: none does.
+    """
+    if (state, cause) in BACK:
+        return came_from or State.AVAILABLE
+    try:
+        return TRANSITIONS[state, cause]
+    except KeyError:
+        raise Illegal(state, cause) from None
+
+
+def causes(state: State) -> list[Cause]:
+    """What can take a node on from this state, in the order of ``Cause``."""
+    return [cause for cause in Cause if _is_legal(state, cause)]
+
+
+def beginning(state: State, kind: JobKind) -> Cause | None:
+    """By which cause a job begins; None where it leaves the state alone.
+
+    One that leaves the disk alone may begin in any state but maintenance.
+
+    Raises:
+        Illegal: none of this kind may begin in this state.
+    """
+    cause = BEGINS.get(kind)
+    if kind is JobKind.INSTALL and state is State.INSTALLED:
+        cause = Cause.REINSTALL
+    if cause is not None and _is_legal(state, cause):
+        return cause
+    if kind in BESIDE and state not in (State.MAINTENANCE, State.DISCOVERED):
+        return None
+    raise Illegal(state, cause or kind)
+
+
+def ending(state: State, kind: JobKind, cause: Cause | None) -> Cause | None:
+    """What the end of a job is to its node; None where it leaves the state alone.
+
+    Args:
+        state: the node's.
+        kind: the job's.
+        cause: what its end is; a job that leaves the disk alone may have left the state alone too.
+    """
+    if cause is None or (kind in BESIDE and not _is_legal(state, cause)):
+        return None
+    return cause
+
+
+def _is_legal(state: State, cause: Cause) -> bool:
+    return (state, cause) in TRANSITIONS or (state, cause) in BACK
