@@ -11,11 +11,11 @@ from netboot.bmc.driver import HasScreen
 from netboot.bmc.ipmi import IpmiDriver
 from netboot.bmc.model import Login, PowerAction, PowerState, Secret, Tls
 from netboot.bmc.redfish import RedfishDriver
-from netboot.control import bmc_turn, screens
 from netboot.control.bmc_actions import Actions
 from netboot.control.bmc_shapes import PowerAsked
-from netboot.control.screens import Screens
 from netboot.errors import BmcError, OperationError
+from netboot.jobs import bmc_turn, screens
+from netboot.jobs.screens import Screens
 from netboot.lab.bmc.machine import FakeMachine
 from netboot.lab.bmc.virtual import VirtualBmc
 from netboot.store.store import Store

@@ -13,7 +13,6 @@ import pytest
 from netboot.bmc.credentials import Safe
 from netboot.bmc.model import BootMode, BootOverride, BootTarget, PowerAction, PowerState, Rung
 from netboot.bmc.model import Login as BmcLogin
-from netboot.control import bmc_turn
 from netboot.control.bmc_actions import Actions
 from netboot.control.bmc_shapes import Answer, BootAsked, MediaAsked, PowerAsked
 from netboot.control.entries import add
@@ -21,6 +20,7 @@ from netboot.control.problems import error_of, problem_of
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.event_text import ASCII_MARKS, event_line
 from netboot.events import Event, Kind
+from netboot.jobs import bmc_turn
 from netboot.model import Mac, Profile
 from netboot.snapshot import encode
 from netboot.store.store import Store

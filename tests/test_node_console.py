@@ -20,12 +20,12 @@ from netboot.bmc.credentials import Safe
 from netboot.cli.raw_terminal import Escape
 from netboot.control import consoles, inventory
 from netboot.control.bmc_actions import Actions
-from netboot.control.bmc_turn import Leaving
 from netboot.control.console_lines import BURST, LONGEST_LINE, MOST_LINES, PER_SECOND, Lines
 from netboot.control.consoles import Consoles
 from netboot.control.entries import add
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
+from netboot.jobs.bmc_turn import Leaving
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.model import Profile
 from netboot.store.store import Store

@@ -1,17 +1,17 @@
 """What an operator has done to machines through their BMCs, each action verified.
 
 Every method blocks, belongs into a thread, and raises BmcError with the BMC's own words. Two
-actions never meet on one BMC: the second is refused at once, in words that name the first. Its
-status may always be read.
+actions never meet on one BMC: the second is refused at once, in words that name the first; the turn
+of a job is waited for. Its status may always be read.
 """
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from netboot.bmc.credentials import Safe
-from netboot.bmc.driver import Driver
 from netboot.bmc.goal import Failed, Goal, Sign
 from netboot.bmc.history import model_of, worked_first
 from netboot.bmc.model import BootOverride, BootTarget, PowerAction, Rung
@@ -36,10 +36,11 @@ from netboot.control.bmc_steps import (
     start,
     stop,
 )
-from netboot.control.bmc_turn import Opener, Turn, login_of, no_bmc, open_for
 from netboot.control.consoles import Consoles
-from netboot.control.screens import Screens
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
+from netboot.jobs.bmc_locks import BmcLocks
+from netboot.jobs.bmc_turn import Opener, Turn, no_bmc, open_for, opened
+from netboot.jobs.screens import Screens
 from netboot.store.bmc_shapes import Bmc, bmc_shown
 from netboot.store.store import Store
 
@@ -59,6 +60,7 @@ class Actions:
         hears: whether machines' packets reach this store, so that one can be waited for.
         screens: keeps what machines showed when they missed a deadline; None: nobody does.
         opener: opens a driver.
+        locks: who speaks to which BMC; with jobs in the same process, theirs.
 
     Attributes:
         consoles: the machines' serial lines.
@@ -73,6 +75,7 @@ class Actions:
         hears: bool = False,
         screens: Screens | None = None,
         opener: Opener = open_for,
+        locks: BmcLocks | None = None,
     ) -> None:
         self._store = store
         self._safe = safe
@@ -80,8 +83,7 @@ class Actions:
         self._hears = hears
         self._opener = opener
         self._leaving = threading.Event()
-        self._lock = threading.Lock()
-        self._busy: dict[str, Turn] = {}
+        self._locks = locks or BmcLocks(store, f"command {os.getpid()}")
         self._screens = screens
         self.consoles = Consoles(store, safe, opener, arrived, self._leaving)
 
@@ -102,9 +104,7 @@ class Actions:
 
     def under_way(self) -> Mapping[str, str]:
         """What happened last in each action that runs, by node."""
-        with self._lock:
-            turns = list(self._busy.values())
-        return {turn.node.name: turn.last for turn in turns}
+        return self._locks.under_way()
 
     def status(self, name: str, asker: str, source: str) -> Answer:
         """Read power, boot override and virtual media; nothing is written down."""
@@ -199,8 +199,7 @@ class Actions:
     ) -> Answer:
         """Do ``work``, alone with the BMC, its beginning and its end in the timeline."""
         turn, bmc = self._turn(name, asked, asker, source)
-        key = str(bmc.address) if bmc.address.takes_login else name
-        with self._alone(key, turn):
+        with self._locks.hold(bmc, turn):
             turn.tell(f"{asker} asked: {asked}", "asked")
             try:
                 done = self._with_driver(turn, bmc, work)
@@ -211,39 +210,6 @@ class Actions:
             return done
 
     def _with_driver(self, turn: Turn, bmc: Bmc, work: Callable[[Turn], T]) -> T:
-        """Do ``work`` while a driver is open; what a BMC says never holds its password."""
-        try:
-            turn.driver = self._open(turn, bmc)
-            try:
-                return work(turn)
-            finally:
-                turn.driver.close()
-        except BmcError as error:
-            raise turn.cleaned(error) from None
-
-    def _open(self, turn: Turn, bmc: Bmc) -> Driver:
-        login = login_of(turn.node.name, bmc, self._safe)
-        turn.secret = login.password if login else None
-
-        def say(sentence: str) -> None:
-            turn.said = sentence.removeprefix(f"{turn.node.name}: ")
-            turn.tell(f"a person must do it: {sentence}", "asked")
-
-        return self._opener(turn.node, bmc, login, say)
-
-    @contextlib.contextmanager
-    def _alone(self, key: str, turn: Turn) -> Iterator[None]:
-        """Nobody else acts on this BMC meanwhile.
-
-        Raises:
-            OperationError: somebody does already.
-        """
-        with self._lock:
-            if (other := self._busy.setdefault(key, turn)) is not turn:
-                problem = f"its BMC is busy: {other.asker} asked for {other.asked}; {other.last}"
-                raise OperationError(problem)
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._busy[key]
+        """Do ``work`` while a driver is open."""
+        with opened(turn, bmc, self._safe, self._opener):
+            return work(turn)

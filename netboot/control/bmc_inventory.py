@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import quote
 
+from netboot.control.access.audited import Ledger, audited
 from netboot.control.bmc_shapes import (
     Answer,
     BootAsked,
@@ -50,17 +51,21 @@ class Bmcs(Protocol):
     def inspect(self, name: str) -> Answer:
         """Read what the machine is, and keep it."""
 
-    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
-        """Its serial line, until the ``with`` block ends; what it says is kept if ``keep``."""
+    def console(self, name: str, *, keep: bool, force: bool) -> AbstractContextManager[Console]:
+        """Its serial line, until the ``with`` block ends; what it says is kept if ``keep``.
+
+        ``force`` takes it from whoever has it.
+        """
 
 
 class DirectBmcs:
     """BMCs spoken to by this process."""
 
-    def __init__(self, actions: "Actions", asker: str, source: str) -> None:
+    def __init__(self, actions: "Actions", asker: str, source: str, ledger: Ledger) -> None:
         self._actions = actions
         self._asker = asker
         self._source = source
+        self.ledger = ledger
 
     def overview(self) -> Overview:
         """As ``Bmcs``."""
@@ -74,26 +79,31 @@ class DirectBmcs:
         """As ``Bmcs``."""
         return self._actions.status(name, self._asker, self._source)
 
+    @audited("POST", "/api/v1/nodes/{name}/power")
     def power(self, name: str, asked: PowerAsked) -> Answer:
         """As ``Bmcs``."""
         return self._actions.power(name, asked, self._asker, self._source)
 
+    @audited("POST", "/api/v1/nodes/{name}/boot")
     def boot(self, name: str, asked: BootAsked) -> Answer:
         """As ``Bmcs``."""
         return self._actions.boot(name, asked, self._asker, self._source)
 
+    @audited("POST", "/api/v1/nodes/{name}/media")
     def media(self, name: str, asked: MediaAsked) -> Answer:
         """As ``Bmcs``."""
         return self._actions.media(name, asked, self._asker, self._source)
 
+    @audited("POST", "/api/v1/nodes/{name}/inspect")
     def inspect(self, name: str) -> Answer:
         """As ``Bmcs``."""
         return self._actions.inspect(name, self._asker, self._source)
 
-    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+    @audited("GET", "/api/v1/nodes/{name}/console")
+    def console(self, name: str, *, keep: bool, force: bool) -> AbstractContextManager[Console]:
         """As ``Bmcs``."""
         consoles = self._actions.consoles
-        return closing(consoles.open(name, self._asker, self._source, keep=keep))
+        return closing(consoles.open(name, self._asker, self._source, keep=keep, force=force))
 
 
 class Ask(Protocol):
@@ -113,7 +123,7 @@ class Ask(Protocol):
 class OpenConsole(Protocol):
     """Opens a console that the control program holds."""
 
-    def __call__(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+    def __call__(self, name: str, *, keep: bool, force: bool) -> AbstractContextManager[Console]:
         """The console of a node."""
 
 
@@ -152,9 +162,9 @@ class RemoteBmcs:
         """As ``Bmcs``."""
         return self._act("POST", name, "inspect")
 
-    def console(self, name: str, *, keep: bool) -> AbstractContextManager[Console]:
+    def console(self, name: str, *, keep: bool, force: bool) -> AbstractContextManager[Console]:
         """As ``Bmcs``."""
-        return self._open_console(name, keep=keep)
+        return self._open_console(name, keep=keep, force=force)
 
     def _act(self, method: str, name: str, what: str, asked: object = None) -> Answer:
         path = f"nodes/{_quoted(name)}/{what}"

@@ -10,7 +10,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from netboot.bmc.closed_loop import ClosedLoop, Expect
-from netboot.bmc.driver import HasScreen
 from netboot.bmc.goal import Failed, Goal, Sign
 from netboot.bmc.history import Came, Did, where
 from netboot.bmc.history import Event as Step
@@ -23,9 +22,9 @@ from netboot.bmc.model import (
     Rung,
 )
 from netboot.control.bmc_shapes import Answer, PowerAsked, said_url
-from netboot.control.bmc_turn import Turn
-from netboot.errors import BmcError, OperationError
+from netboot.errors import BmcError
 from netboot.events import Kind
+from netboot.jobs.bmc_turn import Turn, keep_screen
 
 T = TypeVar("T")
 
@@ -179,20 +178,6 @@ def start(turn: Turn, asked: PowerAsked) -> Answer:
     readings = where(history, Did.READ, Came.OK)
     power = readings[-1].power if readings else power
     return Answer(turn.node.name, f"{turn.said or _DONE[done]}{words}", power)
-
-
-def keep_screen(turn: Turn) -> None:
-    """Keep what the machine shows, where its BMC sees it, and name the file in the timeline."""
-    if turn.screens is None or not isinstance(turn.hands, HasScreen):
-        return
-    try:
-        image = turn.hands.screenshot()
-        path = image and turn.screens.keep(turn.node.name, image, turn.clock())
-    except (BmcError, OperationError) as error:
-        turn.tell(f"its screen cannot be kept: {error}", Came.REFUSED.value)
-    else:
-        if path:
-            turn.tell(f"its screen is in {path}", Came.OK.value, screenshot=str(path))
 
 
 def loop(

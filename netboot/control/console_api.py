@@ -1,6 +1,7 @@
 """Consoles over the operator's API.
 
-GET    /api/v1/nodes/NAME/console[?keep=false]   opens it: one JSON object a line, ``ConsoleSaid``
+GET    /api/v1/nodes/NAME/console[?keep=false][&force=true]
+                                                 opens it: one JSON object a line, ``ConsoleSaid``
 POST   /api/v1/nodes/NAME/console/ID             types the body's bytes
 DELETE /api/v1/nodes/NAME/console/ID             ends it, as hanging up on the GET does
 """
@@ -17,12 +18,15 @@ from fastapi import FastAPI, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from netboot.control.access.roles import needs
 from netboot.control.consoles import MOST_CONSOLES, Consoles, ConsoleSession
 from netboot.control.desk import SOURCE, asker
 from netboot.control.exchange import raw_body
 from netboot.control.problems import problem_of
+from netboot.control.spec import spec
 from netboot.control.threads import Threads
 from netboot.errors import NetbootError
+from netboot.store.access_shapes import Role
 
 MOST_TYPED = 4096
 """Bytes one POST types."""
@@ -54,22 +58,31 @@ def add_consoles(app: FastAPI, consoles: Consoles) -> None:
     """
     threads = Threads(3 * MOST_CONSOLES)  # each reads, types and closes
 
-    @app.get("/api/v1/nodes/{name}/console")
-    async def console(name: str, request: Request, *, keep: bool = True) -> Response:
-        """Open it. Its output follows until somebody ends it."""
-        opening = partial(consoles.open, name, asker(request), SOURCE, keep=keep)
+    @app.get(
+        "/api/v1/nodes/{name}/console",
+        **spec(gives=ConsoleSaid, fails=(404, 502), media=MEDIA_TYPE),
+    )
+    @needs(Role.OPERATE, audited=True)
+    async def open_console(
+        name: str, request: Request, *, keep: bool = True, force: bool = False
+    ) -> Response:
+        """Open it, by force from whoever has it. Its output follows until somebody ends it."""
+        opening = partial(consoles.open, name, asker(request), SOURCE, keep=keep, force=force)
         return _Output(await threads.run(opening), threads)
 
-    @app.post("/api/v1/nodes/{name}/console/{number}")
-    async def write(name: str, number: str, request: Request) -> Response:
+    @app.post(
+        "/api/v1/nodes/{name}/console/{number}", **spec(takes=bytes, status=204, fails=(404, 502))
+    )
+    @needs(Role.OPERATE, audited=False)
+    async def type_console(name: str, number: str, request: Request) -> Response:
         """Type; answered when the BMC's driver has taken it."""
         typed = await raw_body(request, MOST_TYPED)
         session = consoles.session(name, number, SOURCE)
         await threads.run(partial(session.write, typed))
         return Response(status_code=204)
 
-    @app.delete("/api/v1/nodes/{name}/console/{number}")
-    async def close(name: str, number: str) -> Response:
+    @app.delete("/api/v1/nodes/{name}/console/{number}", **spec(status=204, fails=(404, 502)))
+    async def close_console(name: str, number: str) -> Response:
         """End it."""
         await threads.run(consoles.session(name, number, SOURCE).close)
         return Response(status_code=204)

@@ -102,7 +102,7 @@ class _Said(msgspec.Struct):
 
 @contextlib.contextmanager
 def open_console(
-    client: httpx.Client, name: str, source: str, *, keep: bool
+    client: httpx.Client, name: str, source: str, *, keep: bool, force: bool = False
 ) -> Iterator[RemoteConsole]:
     """Open a node's console, and end it afterwards.
 
@@ -111,7 +111,7 @@ def open_console(
     """
     quoted = quote(name, safe="", errors="backslashreplace")
     path = f"/api/v1/nodes/{quoted}/console"
-    query = {"keep": str(keep).lower()}
+    query = {"keep": str(keep).lower(), "force": str(force).lower()}
     try:
         with client.stream("GET", path, params=query, timeout=OPEN_TIMEOUT) as answer:
             if not answer.is_success:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from netboot.bmc.credentials import Safe
 from netboot.bmc.driver import HasConsole, SerialLine
-from netboot.control.bmc_turn import Leaving, Opener, Turn, login_of, no_bmc
 from netboot.control.console_lines import Lines
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
+from netboot.jobs.bmc_turn import Leaving, Opener, Turn, login_of, no_bmc
 from netboot.store.bmc_shapes import Bmc
 from netboot.store.store import Store
 
@@ -45,12 +45,14 @@ class ConsoleSession:
         self._lines = Lines(time.monotonic()) if keep else None
         self._said = time.monotonic()
         self._closed = threading.Event()
+        self._taken_by = ""
 
     def read(self) -> bytes:
         """What the machine has said; b"" where it was quiet for ``LOOK_EVERY`` seconds.
 
         Raises:
             BmcError: the line has ended.
+            OperationError: somebody has taken it.
             Leaving: the program ends.
         """
         if self._turn.leaving.is_set():
@@ -58,6 +60,8 @@ class ConsoleSession:
         try:
             output = self._line.read(LOOK_EVERY)
         except BmcError as error:
+            if self._taken_by:
+                raise OperationError(f"{self._taken_by} has taken the console") from None
             raise self._turn.cleaned(error) from None
         self._keep(output)
         return output
@@ -69,6 +73,15 @@ class ConsoleSession:
             BmcError: the line has ended, or the BMC takes no more.
         """
         self._line.write(characters)
+
+    def is_of(self, turn: Turn | None) -> bool:
+        """Whether it is what was asked for so."""
+        return self._turn is turn
+
+    def taken(self, asker: str) -> None:
+        """End it for somebody else."""
+        self._taken_by = asker
+        self.close()
 
     def close(self) -> None:
         """End it and give the line back. Calling it twice is fine; never raises."""
@@ -140,7 +153,9 @@ class Consoles:
         self._taken: dict[str, Turn] = {}
         self._sessions: dict[tuple[str, str], ConsoleSession] = {}
 
-    def open(self, name: str, asker: str, source: str, *, keep: bool) -> ConsoleSession:
+    def open(
+        self, name: str, asker: str, source: str, *, keep: bool, force: bool = False
+    ) -> ConsoleSession:
         """Open a machine's serial line; it is told in the timeline, and when it is closed too.
 
         Args:
@@ -148,6 +163,7 @@ class Consoles:
             asker: who wants it.
             source: where the name stands, for errors.
             keep: whether what the machine says is kept in the timeline.
+            force: whether it is taken from whoever has it, here or by another program.
 
         Raises:
             ConfigError: there is no such node, or its BMC has no serial line.
@@ -159,9 +175,11 @@ class Consoles:
             raise no_bmc(name, source)
         turn = Turn(node, "console", asker, self._store, self._arrived, self._leaving)
         key = str(bmc.address) if bmc.address.takes_login else name
+        if force:
+            self._end_at(key, asker)
         self._take(key, turn)
         try:
-            line = self._line(turn, bmc, source)
+            line = self._line(turn, bmc, source, force=force)
         except BaseException as error:
             self._give_back(key)
             if isinstance(error, BmcError):
@@ -172,7 +190,7 @@ class Consoles:
         with self._lock:
             self._sessions[name, session.id] = session
         try:
-            turn.tell(f"{asker} asked: console", "asked")
+            turn.tell(f"{asker} asked: console{', by force' if force else ''}", "asked")
         except OperationError:
             session.close()
             raise
@@ -189,10 +207,19 @@ class Consoles:
                 return found
         raise ConfigError(source, "console", f"no such console of node {name} is open")
 
+    def _end_at(self, key: str, asker: str) -> None:
+        """End the console that is open on this BMC, for ``asker``."""
+        with self._lock:
+            turn = self._taken.get(key)
+            found = [one for one in self._sessions.values() if one.is_of(turn)]
+        for session in found:
+            session.taken(asker)
+
     def _take(self, key: str, turn: Turn) -> None:
         with self._lock:
             if other := self._taken.get(key):
-                raise OperationError(f"its console is open already: {other.asker} has it")
+                problem = f"{other.asker} has it; --force takes it"
+                raise OperationError(f"its console is open already: {problem}")
             if len(self._taken) >= MOST_CONSOLES:
                 raise OperationError(f"{MOST_CONSOLES} consoles are open, and no more can be")
             self._taken[key] = turn
@@ -206,12 +233,12 @@ class Consoles:
             del self._taken[key]
             del self._sessions[session.node, session.id]
 
-    def _line(self, turn: Turn, bmc: Bmc, source: str) -> SerialLine:
+    def _line(self, turn: Turn, bmc: Bmc, source: str, *, force: bool) -> SerialLine:
         login = login_of(turn.node.name, bmc, self._safe)
         turn.secret = login.password if login else None
         driver = self._opener(turn.node, bmc, login, lambda _sentence: None)
         try:
-            line = driver.console() if isinstance(driver, HasConsole) else None
+            line = driver.console(force=force) if isinstance(driver, HasConsole) else None
         finally:
             driver.close()
         if line is None:

@@ -39,5 +39,6 @@ class Desk:
 
 
 def asker(request: Request) -> str:
-    """Who asks, for timelines: the peer's user name on a UNIX socket."""
-    return request.client.host if request.client else "somebody"
+    """Who asks, for timelines: a token's name, or that of a user of this host."""
+    name: str = request.state.who.name
+    return name

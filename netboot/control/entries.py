@@ -8,6 +8,7 @@ from netboot.answer.tokens import load_key
 from netboot.bmc.credentials import KEY_FILE, Safe
 from netboot.model import Node, Profile
 from netboot.store.bmc_shapes import Sealing, bmc_change_of, bmc_entry_of, take, take_all
+from netboot.store.guard import Guard, unguarded
 from netboot.store.shapes import Imported, change_of, node_of, nodes_of
 
 if TYPE_CHECKING:
@@ -39,9 +40,17 @@ def add(store: "Store", raw: object, source: str, profiles: Profiles, safe: Seal
 
 
 def update(
-    store: "Store", name: str, raw: object, source: str, profiles: Profiles, safe: Sealing
+    store: "Store",
+    name: str,
+    raw: object,
+    source: str,
+    profiles: Profiles,
+    safe: Sealing,
+    guard: Guard[Node] = unguarded,
 ) -> Node:
     """Change a node by a ``NodeChange``, and its BMC by what is under ``bmc``.
+
+    ``guard`` looks at the node as it is just before, and raises to keep it so.
 
     Raises:
         ConfigError: it may not become that.
@@ -49,7 +58,7 @@ def update(
     plain, bmc = take(raw)
     change = change_of(plain, source, profiles)
     hands = None if bmc is None else bmc_change_of(bmc, name, safe, source)
-    return store.update(name, change, source, hands)
+    return store.update(name, change, source, hands, guard)
 
 
 def import_all(

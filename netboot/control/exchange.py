@@ -10,13 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
+from netboot.control.access.roles import about
 from netboot.control.desk import SOURCE
 from netboot.control.problems import MEDIA_TYPE, problem, problem_of
 from netboot.errors import ConfigError, NetbootError
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of a request, as of a nodes file."""
-METHOD_NOT_ALLOWED = 405
+JSON = "application/json"
+_METHOD_NOT_ALLOWED = 405
 
 
 async def body(request: Request, most: int = MAX_BODY) -> object:
@@ -28,9 +30,11 @@ async def body(request: Request, most: int = MAX_BODY) -> object:
     """
     raw = await raw_body(request, most)
     try:
-        return msgspec.json.decode(raw)
+        found = msgspec.json.decode(raw)
     except (ValueError, RecursionError) as error:
         raise ConfigError(SOURCE, "", f"is not JSON: {error}") from None
+    about(request, found)
+    return found
 
 
 async def raw_body(request: Request, most: int) -> bytes:
@@ -49,7 +53,7 @@ async def raw_body(request: Request, most: int) -> bytes:
 
 def reply(value: object, status: int = 200) -> Response:
     """An answer: whatever msgspec can write."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    return Response(msgspec.json.encode(value), status, media_type=JSON)
 
 
 def add_problems(app: FastAPI) -> None:
@@ -61,7 +65,7 @@ def add_problems(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         answer = problem_reply(problem(error.status_code, str(error.detail), str(error.detail)))
         answer.headers.update(error.headers or {})
-        if error.status_code == METHOD_NOT_ALLOWED:
+        if error.status_code == _METHOD_NOT_ALLOWED:
             answer.headers["allow"] = ", ".join(sorted(_methods(app, request.scope)))
         return answer
 

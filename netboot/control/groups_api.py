@@ -5,8 +5,13 @@ import asyncio
 from fastapi import FastAPI, Request, Response
 
 from netboot.control.desk import SOURCE, Desk
-from netboot.control.exchange import body, reply
-from netboot.store.group_shapes import group_change_of, unknown_group
+from netboot.control.exchange import body
+from netboot.control.page_shapes import GroupPage
+from netboot.control.pages import USUAL, After, Limit, paged
+from netboot.control.spec import ETAG, LINK, spec
+from netboot.control.versions import IfMatch, IfNoneMatch, unchanged_since, versioned
+from netboot.model import Group
+from netboot.store.group_shapes import GroupChange, group_change_of, unknown_group
 
 
 def add_groups(app: FastAPI, desk: Desk) -> None:
@@ -16,30 +21,43 @@ def add_groups(app: FastAPI, desk: Desk) -> None:
 
 
 def _add_reading(app: FastAPI, desk: Desk) -> None:
-    @app.get("/api/v1/groups")
-    async def list_groups() -> Response:
-        return reply({"groups": await asyncio.to_thread(desk.store.groups)})
+    @app.get("/api/v1/groups", **spec(gives=GroupPage, headers=LINK))
+    async def list_groups(request: Request, after: After = "", limit: Limit = USUAL) -> Response:
+        """Groups by name."""
+        groups = await asyncio.to_thread(desk.store.groups)
+        return paged(request, GroupPage, [one for one in groups if one.name > after], limit)
 
-    @app.get("/api/v1/groups/{name:path}")
-    async def get_group(name: str) -> Response:
+    @app.get("/api/v1/groups/{name:path}", **spec(gives=Group, fails=(304, 404), headers=ETAG))
+    async def get_group(
+        name: str,
+        request: Request,
+        if_none_match: IfNoneMatch = None,  # noqa: ARG001 -- ``versioned`` reads it
+    ) -> Response:
+        """One group, and its version."""
         for group in await asyncio.to_thread(desk.store.groups):
             if group.name == name:
-                return reply(group)
+                return versioned(group, request)
         raise unknown_group(name, SOURCE)
 
 
 def _add_changes(app: FastAPI, desk: Desk) -> None:
-    @app.patch("/api/v1/groups/{name:path}")
-    async def set_group(name: str, request: Request) -> Response:
+    @app.patch(
+        "/api/v1/groups/{name:path}",
+        **spec(takes=GroupChange, gives=Group, fails=(412,), headers=ETAG),
+    )
+    async def set_group(name: str, request: Request, if_match: IfMatch = None) -> Response:
         """Change a group; one that is not there begins with nothing."""
         raw, profiles = await body(request), await asyncio.to_thread(desk.profiles)
         change = group_change_of(raw, SOURCE, profiles)
-        group = await asyncio.to_thread(desk.store.set_group, name, change, SOURCE)
+        group = await asyncio.to_thread(
+            desk.store.set_group, name, change, SOURCE, unchanged_since(if_match)
+        )
         desk.news.changed()
-        return reply(group)
+        return versioned(group)
 
-    @app.delete("/api/v1/groups/{name:path}")
-    async def remove_group(name: str) -> Response:
-        await asyncio.to_thread(desk.store.remove_group, name, SOURCE)
+    @app.delete("/api/v1/groups/{name:path}", **spec(status=204, fails=(404, 412)))
+    async def remove_group(name: str, if_match: IfMatch = None) -> Response:
+        """Forget a group."""
+        await asyncio.to_thread(desk.store.remove_group, name, SOURCE, unchanged_since(if_match))
         desk.news.changed()
         return Response(status_code=204)

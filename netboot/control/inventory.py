@@ -23,13 +23,16 @@ import msgspec
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import PowerCommands, Settings
+from netboot.control.access.audited import Ledger, audited
+from netboot.control.access.inventory import Access, DirectAccess, RemoteAccess
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs, RemoteBmcs
 from netboot.control.console_remote import open_console
 from netboot.control.entries import add, import_all, safe_in, update
 from netboot.control.lock import DataLock, Held
+from netboot.control.page_shapes import MOST, EventPage, GroupPage, NodePage
 from netboot.control.problems import error_of
-from netboot.control.screens import Screens, screens_in
 from netboot.errors import OperationError
+from netboot.jobs.screens import Screens, screens_in
 from netboot.model import Group, Node, Profile
 from netboot.policy import installing
 from netboot.store.bmc_shapes import Sealing
@@ -55,6 +58,10 @@ class Inventory(Protocol):
     @property
     def bmcs(self) -> Bmcs:
         """The nodes' BMCs."""
+
+    @property
+    def access(self) -> Access:
+        """Tokens and the audit log."""
 
     def list(self) -> "list[Node]":
         """Every node, by name."""
@@ -87,9 +94,12 @@ class Inventory(Protocol):
         """Forget a group."""
 
     def timeline(
-        self, who: str, after: int | None, limit: int, wait: float = 0
+        self, who: str, after: int | None, limit: int, wait: float = 0, *, log: bool = False
     ) -> Sequence[Record]:
-        """A machine's events; may wait ``wait`` seconds for one with an id above ``after``."""
+        """A machine's events; may wait ``wait`` seconds for one with an id above ``after``.
+
+        ``log``: every line of its installers' logs, not only those that warn or tell of a stage.
+        """
 
 
 @contextlib.contextmanager
@@ -139,16 +149,26 @@ class Direct:
         self._profiles = profiles
         self._safe = safe
 
+    @property
+    def ledger(self) -> Ledger:
+        """Where what is written is written down."""
+        return self._store
+
+    @functools.cached_property
+    def access(self) -> Access:
+        """As ``Inventory``."""
+        return DirectAccess(self._store, self._source)
+
     @functools.cached_property
     def bmcs(self) -> Bmcs:
         """As ``Inventory``."""
         from netboot.control.bmc_actions import Actions  # noqa: PLC0415 -- most commands need none
-        from netboot.control.bmc_turn import open_for  # noqa: PLC0415 -- likewise
         from netboot.control.peers import user_name  # noqa: PLC0415 -- likewise
+        from netboot.jobs.bmc_turn import open_for  # noqa: PLC0415 -- likewise
 
         opener = functools.partial(open_for, commands=self._commands)
         actions = Actions(self._store, self._safe, screens=self._screens, opener=opener)
-        return DirectBmcs(actions, user_name(), self._source)
+        return DirectBmcs(actions, user_name(), self._source, self._store)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
@@ -158,22 +178,27 @@ class Direct:
         """As ``Inventory``."""
         return self._store.get(name, self._source)
 
+    @audited("POST", "/api/v1/nodes", 201)
     def add(self, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
         return add(self._store, raw, self._source, self._profiles, self._safe)
 
+    @audited("PATCH", "/api/v1/nodes/{name}")
     def update(self, name: str, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
         return update(self._store, name, raw, self._source, self._profiles, self._safe)
 
+    @audited("DELETE", "/api/v1/nodes/{name}", 204)
     def remove(self, name: str) -> None:
         """As ``Inventory``."""
         self._store.remove(name, self._source)
 
+    @audited("POST", "/api/v1/nodes:import")
     def import_nodes(self, raw: object) -> Imported:
         """As ``Inventory``."""
         return import_all(self._store, raw, self._source, self._profiles, self._safe)
 
+    @audited("POST", "/api/v1/nodes:install")
     def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
         """As ``Inventory``."""
         known = installing(self._profiles)
@@ -183,11 +208,13 @@ class Direct:
         """As ``Inventory``."""
         return self._store.groups()
 
+    @audited("PATCH", "/api/v1/groups/{name}")
     def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
         """As ``Inventory``."""
         change = group_change_of(raw, self._source, self._profiles)
         return self._store.set_group(name, change, self._source)
 
+    @audited("DELETE", "/api/v1/groups/{name}", 204)
     def remove_group(self, name: str) -> None:
         """As ``Inventory``."""
         self._store.remove_group(name, self._source)
@@ -198,9 +225,11 @@ class Direct:
         after: int | None,
         limit: int,
         wait: float = 0,  # noqa: ARG002 -- nothing can come while we hold the lock
+        *,
+        log: bool = False,
     ) -> Sequence[Record]:
         """As ``Inventory``; it never waits."""
-        return self._store.timeline(who, after, limit, self._source)
+        return self._store.timeline(who, after, limit, self._source, log=log)
 
 
 class Remote:
@@ -215,9 +244,21 @@ class Remote:
         """As ``Inventory``."""
         return RemoteBmcs(self._ask, partial(open_console, self._client, source=self._source))
 
+    @functools.cached_property
+    def access(self) -> Access:
+        """As ``Inventory``."""
+        return RemoteAccess(self._ask, self._request)
+
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
-        return self._ask("GET", "nodes", dict[str, list[Node]])["nodes"]
+        found: list[Node] = []
+        after: str | None = ""
+        while after is not None:
+            query = httpx.QueryParams({"limit": MOST, "after": after})
+            page = self._ask("GET", f"nodes?{query}", NodePage)
+            found += page.nodes
+            after = page.next
+        return found
 
     def get(self, name: str) -> Node:
         """As ``Inventory``."""
@@ -242,11 +283,11 @@ class Remote:
     def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
         """As ``Inventory``."""
         raw = {"names": list(names), "reinstall": reinstall}
-        return self._ask("POST", "nodes:install", dict[str, list[Node]], raw)["nodes"]
+        return self._ask("POST", "nodes:install", NodePage, raw).nodes
 
     def groups(self) -> Sequence[Group]:
         """As ``Inventory``."""
-        return self._ask("GET", "groups", _GroupList)["groups"]
+        return self._ask("GET", "groups", GroupPage).groups
 
     def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
         """As ``Inventory``."""
@@ -257,12 +298,13 @@ class Remote:
         self._request("DELETE", f"groups/{_quoted(name)}")
 
     def timeline(
-        self, who: str, after: int | None, limit: int, wait: float = 0
+        self, who: str, after: int | None, limit: int, wait: float = 0, *, log: bool = False
     ) -> Sequence[Record]:
         """As ``Inventory``."""
-        query = {"limit": limit, "wait": wait} | ({} if after is None else {"after": after})
-        found = self._ask("GET", f"timeline/{_quoted(who)}?{httpx.QueryParams(query)}", _Events)
-        return found["events"]
+        query: dict[str, float | bool] = {"limit": limit, "wait": wait, "log": log}
+        query |= {} if after is None else {"after": after}
+        path = f"timeline/{_quoted(who)}?{httpx.QueryParams(query)}"
+        return self._ask("GET", path, EventPage).events
 
     def _ask(
         self,
@@ -297,10 +339,6 @@ class Remote:
         raise error_of(answer.status_code, problem, self._source)
 
 
-_Events = dict[str, list[Record]]
-_GroupList = dict[str, list[Group]]
-
-
 def _listening(path: Path) -> bool:
     """Whether somebody accepts connections there; a socket nobody owns refuses them."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -318,7 +356,8 @@ def _listening(path: Path) -> bool:
 def _direct(settings: Settings, source: str) -> Iterator[Direct]:
     from netboot.store.store import Store  # noqa: PLC0415 -- costs 0.3 s, spared while control runs
 
-    with Store(settings.database) as store:
+    password = settings.database_password_file
+    with Store(settings.database, password_file=password) as store:
         profiles = load_profiles(settings.templates)
         safe, screens = safe_in(settings.data_dir), screens_in(settings.data_dir)
         yield Direct(store, source, profiles, safe, screens, settings.power_commands)

@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
-from netboot.control.api import operator_app, public_app
+from netboot.control.access.certificate import certificate_of
+from netboot.control.access.first import make_first_token
+from netboot.control.access.opened import guarded
+from netboot.control.api import operator_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
-from netboot.control.bmc_turn import open_for
 from netboot.control.desk import Desk
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
@@ -31,10 +33,13 @@ from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
-from netboot.control.screens import screens_in
 from netboot.control.sockets import listen_tcp, listen_unix
-from netboot.store.database import NoRoom
+from netboot.control.tls import Certificate
+from netboot.jobs.bmc_turn import open_for
+from netboot.jobs.screens import screens_in
+from netboot.store.database import Topic, is_postgresql
 from netboot.store.store import Store
+from netboot.store.trouble import Away, NoRoom
 
 BOOT_SOCKET = "boot.sock"
 CONTROL_SOCKET = "control.sock"
@@ -42,7 +47,7 @@ CONTROL_SOCKET = "control.sock"
 GRACE = 1
 """Seconds requests under way get when we leave."""
 ROOM_PAUSE = 1.0
-"""Seconds until a database for which the disk has no room is tried again."""
+"""Seconds until a database that has no room, or does not answer, is tried again."""
 MAX_REQUESTS = 2 * MOST_AT_ONCE
 """HTTP requests at a time on one listener; more are answered 503. Half of them may be actions."""
 
@@ -63,20 +68,20 @@ def run(
         ConfigError: somebody else serves this folder (``Held``), or the configuration is wrong.
         OperationError: the system or the database does not let us.
     """
-    with DataLock(settings.run_dir), _opened(settings.database) as store:
+    with DataLock(settings.run_dir), _opened(settings) as store:
         asyncio.run(_Control(settings, store).serve(ready))
 
 
-def _opened(url: str) -> Store:
-    """The store, once the disk has room for it: that is said once, and once more when it is over.
+def _opened(settings: Settings) -> Store:
+    """The store, once the disk has room for it and its server answers; each is said once.
 
     Meanwhile the boot program serves from the nodes it knows.
     """
     told = False
     while True:
         try:
-            store = Store(url)
-        except NoRoom as problem:
+            store = Store(settings.database, password_file=settings.database_password_file)
+        except (NoRoom, Away) as problem:
             if not told:
                 log.error("%s; tried again every %g s", problem, ROOM_PAUSE)  # noqa: TRY400 -- the text says all
             told = True
@@ -90,6 +95,7 @@ def _opened(url: str) -> Store:
 class _Control:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
+        self._store = store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
@@ -107,6 +113,8 @@ class _Control:
         self._facade = facade_of(
             settings, store, self._actions, changed=self._news.changed, arrived=self._kept
         )
+        self._certificate = certificate_of(settings)
+        self._doors = guarded(operator_app(self._desk, self._metrics), settings, store)
         self._link = LinkServer(store, self._news, self._desk.arrived, self._metrics)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -121,18 +129,30 @@ class _Control:
             boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
             control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
             servers = [
-                _Http(operator_app(self._desk, self._metrics), control),
-                _Http(public_app(self._metrics), public),
+                _Http(self._doors.peers, control),
+                _Http(self._doors.tokens, public, self._certificate),
                 *redfish,
             ]
+            make_first_token(self._store, self._settings.data_dir)
             await self._link.start(boot)
             work = [loop.create_task(server.run()) for server in servers]
-            watch = loop.create_task(self._news.run())
+            watch = loop.create_task(self._watch())
             try:
                 ready()
                 await _first_of(loop.create_task(stop.wait()), watch, *work)
             finally:
                 await self._leave(servers, watch, work)
+
+    async def _watch(self) -> None:
+        """Follow what is changed, here and by other replicas."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._news.run())
+            url, password = self._settings.database, self._settings.database_password_file
+            if is_postgresql(url):
+                from netboot.control.listener import listen  # noqa: PLC0415 -- loads psycopg
+
+                told = {Topic.NODES: self._news.changed, Topic.EVENTS: self._desk.arrived.fire}
+                group.create_task(listen(url, password, told))
 
     async def _leave(
         self, servers: "list[_Http]", watch: asyncio.Task[None], work: list[asyncio.Task[None]]
@@ -174,7 +194,9 @@ class _Control:
 class _Http(uvicorn.Server):
     """uvicorn on a socket of ours, over TLS where ``tls`` has a certificate; signals are ours."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket, tls: Facade | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, tls: Facade | Certificate | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -184,6 +206,7 @@ class _Http(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,  # whose address it is says the kernel
                 limit_concurrency=MAX_REQUESTS,
                 timeout_graceful_shutdown=GRACE,
                 ssl_certfile=tls.certificate if tls else None,

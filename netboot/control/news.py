@@ -77,6 +77,8 @@ class News:
                 self._version, self.frame = await asyncio.to_thread(self._build)
                 self.serial += 1
                 self.fresh.fire()
+            if self._failing:
+                log.warning("the nodes can be read again")
             self._failing = False
         except OperationError as error:
             if not self._failing:

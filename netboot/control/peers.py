@@ -13,11 +13,15 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7))
 
 
 class PeerProtocol(H11Protocol):
-    """HTTP whose requests bear their peer's user name as the client's host."""
+    """HTTP whose requests bear their peer's user name as the client's host.
+
+    ``state.hang_up`` of a request cuts off who does not take its answer.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As uvicorn's, and look at who it is."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "hang_up": transport.abort}
         peer = cast("socket.socket", transport.get_extra_info("socket"))
         if peer.family == socket.AF_UNIX:
             raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

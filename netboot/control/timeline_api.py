@@ -3,12 +3,18 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 
 from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import reply
+from netboot.control.page_shapes import EventPage
+from netboot.control.pages import link
+from netboot.control.spec import LINK, spec
+from netboot.store.shapes import Record
 from netboot.store.timeline import MAX_ANSWER
 
 LONGEST_WAIT = 30.0
@@ -18,20 +24,36 @@ LONGEST_WAIT = 30.0
 def add_timeline(app: FastAPI, desk: Desk) -> None:
     """Add timelines."""
 
-    @app.get("/api/v1/timeline/{who:path}")
+    @app.get("/api/v1/timeline/{who:path}", **spec(gives=EventPage, fails=(404,), headers=LINK))
     async def timeline(
         who: str,
+        request: Request,
         after: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_ANSWER)] = 1000,
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0,
+        log: Annotated[bool, Query()] = False,  # noqa: FBT002 -- FastAPI's signature
     ) -> Response:
-        """Events of a machine; with ``after`` and ``wait`` held until there is one, or seconds."""
+        """Events of a machine by its name or MAC: the newest, or those after one, oldest first.
+
+        With ``after`` and ``wait`` held until there is one, or seconds. Of installers' logs those
+        lines that warn or tell of a stage; with ``log`` every one.
+        """
         deadline = time.monotonic() + wait
         while True:
             ticket = desk.arrived.ticket()
-            records = await asyncio.to_thread(desk.store.timeline, who, after, limit, SOURCE)
+            found = partial(desk.store.timeline, who, after, limit, SOURCE, log=log)
+            records = await asyncio.to_thread(found)
             left = deadline - time.monotonic()
             if records or after is None or left <= 0 or desk.leaving:
-                return reply({"events": records})
+                return _answer(request, records, limit if after is not None else None)
             with contextlib.suppress(TimeoutError):  # then there is one last look
                 await asyncio.wait_for(ticket.wait(), left)
+
+
+def _answer(request: Request, records: Sequence[Record], limit: int | None) -> Response:
+    """A page of events; there may be a next one where it is as long as ``limit``."""
+    after = records[-1].id if limit is not None and len(records) >= limit else None
+    answer = reply(EventPage(tuple(records), after))
+    if after is not None:
+        answer.headers["link"] = link(request, after)
+    return answer

@@ -4,21 +4,23 @@ The timeline has who asked what, each way that was tried, and the BMC's own word
 cut out of those words even where a BMC repeats it.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from netboot.bmc import credentials
 from netboot.bmc.credentials import Safe
-from netboot.bmc.driver import Driver
+from netboot.bmc.driver import Driver, HasScreen
 from netboot.bmc.history import Came, Did
 from netboot.bmc.history import Event as Step
 from netboot.bmc.model import Login, Secret
 from netboot.config import PowerCommands
-from netboot.control.screens import Screens
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
+from netboot.jobs.screens import Screens
 from netboot.model import Node
 from netboot.store.bmc_shapes import Bmc
 from netboot.store.store import Store
@@ -65,6 +67,8 @@ class Turn:
         leaving: set when the program ends.
         screens: keeps screenshots; None where nobody does.
         secret: never written down.
+        job: the number of the job whose turn it is, 0 where an operator acts himself.
+        alive: called now and then while it goes on.
         last: what happened last, for whoever looks on.
         said: what a person was told to do, "" where nobody is needed.
         driver: None until it is open.
@@ -78,6 +82,8 @@ class Turn:
     leaving: threading.Event
     screens: Screens | None = None
     secret: Secret | None = None
+    job: int = 0
+    alive: Callable[[], object] = lambda: None
     last: str = "begins"
     said: str = ""
     driver: Driver | None = field(default=None, repr=False)
@@ -98,6 +104,7 @@ class Turn:
         """Write a line into the timeline; it is safe on disk when this returns."""
         self.last = self.clean(detail)
         values = {"by": self.asker, "asked": self.asked, "came": came} | data
+        values |= {"job": str(self.job)} if self.job else {}
         mac = self.node.macs[0] if self.node.macs else None
         clean = {key: self.clean(value) for key, value in values.items() if value}
         self.store.append_events([Event(Kind.BMC, mac, self.node.name, self.last, clean)])
@@ -138,6 +145,7 @@ class Turn:
         Raises:
             Leaving: the program ends meanwhile.
         """
+        self.alive()
         if self.leaving.wait(seconds):
             raise Leaving(f"the control program ended during {self.asked}; its timeline says more")
 
@@ -145,6 +153,47 @@ class Turn:
     def clock() -> float:
         """Epoch seconds."""
         return time.time()
+
+
+@contextlib.contextmanager
+def opened(turn: Turn, bmc: Bmc, safe: Callable[[], Safe], opener: Opener) -> Iterator[Driver]:
+    """The driver of a turn, until the block ends; what a BMC says never holds its password.
+
+    Raises:
+        BmcError: what was raised inside, in words that may be shown; or it cannot be opened.
+        ConfigError: whom to wake is not known.
+        OperationError: the password is not to be had.
+    """
+    try:
+        login = login_of(turn.node.name, bmc, safe)
+        turn.secret = login.password if login else None
+        turn.driver = opener(turn.node, bmc, login, partial(_told, turn))
+        try:
+            yield turn.driver
+        finally:
+            turn.driver.close()
+    except BmcError as error:
+        raise turn.cleaned(error) from None
+
+
+def _told(turn: Turn, sentence: str) -> None:
+    """Somebody must do it: tell them."""
+    turn.said = sentence.removeprefix(f"{turn.node.name}: ")
+    turn.tell(f"a person must do it: {sentence}", "asked")
+
+
+def keep_screen(turn: Turn) -> None:
+    """Keep what the machine shows, where its BMC sees it, and name the file in the timeline."""
+    if turn.screens is None or not isinstance(turn.hands, HasScreen):
+        return
+    try:
+        image = turn.hands.screenshot()
+        path = image and turn.screens.keep(turn.node.name, image, turn.clock())
+    except (BmcError, OperationError) as error:
+        turn.tell(f"its screen cannot be kept: {error}", Came.REFUSED.value)
+    else:
+        if path:
+            turn.tell(f"its screen is in {path}", Came.OK.value, screenshot=str(path))
 
 
 def said_step(step: Step) -> str:

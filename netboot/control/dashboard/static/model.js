@@ -1,0 +1,249 @@
+// What the pages show: nodes, their events and boots, jobs, and machines nobody registered.
+
+import * as api from "./api.js";
+import { boots } from "./boots.js";
+
+const MAX_EVENTS = 400;
+/** Events of one node that are kept for its boots; a whole boot is some dozens. */
+const MAX_LOOKED_AT = 1500;
+/** Events of the node whose page is open. */
+const FIRST_LOOK = 100;
+/** Events asked of each node when the page opens. */
+const AT_ONCE = 5;
+/** Requests for timelines at a time; a browser opens six connections to one server. */
+const MAX_STRANGERS = 200;
+/** Machines nobody registered that are kept. */
+const TOLD_AFTER = 80;
+/** Milliseconds in which changes are gathered before the pages are told. */
+const REFRESH = 20000;
+/** Milliseconds between two looks at the list of nodes: a change by hand is in no timeline. */
+
+const REFRESH_SOON = 250;
+/** Milliseconds after an event that changes a node until that list is read. */
+
+const MOVES_NODES = new Set(["state", "installed", "script", "override", "job"]);
+const NOT_ITS_OWN = new Set(["lost"]);
+
+export class Model {
+  nodes = new Map();
+  jobs = new Map();
+  strangers = new Map();
+  profiles = null;
+  bmcs = null;
+  loaded = false;
+  jobsAbsent = null;
+  problem = null;
+  #events = new Map();
+  #boots = new Map();
+  #names = new Map();
+  #watchers = new Set();
+  #heard = new Set();
+  #changed = new Set();
+  #looked = new Set();
+  #told = null;
+  #again = null;
+  #watched = null;
+  #refresh = null;
+
+  /** Call `watcher(changed)` after changes, with the names of nodes, or "nodes", "jobs", "strangers". */
+  watch(watcher) {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Call `listener(event)` for each event that is news. */
+  listen(listener) {
+    this.#heard.add(listener);
+    return () => this.#heard.delete(listener);
+  }
+
+  events = (name) => this.#events.get(name) ?? [];
+  boots = (name) => this.#boots.get(name) ?? [];
+  boot = (name) => this.boots(name).at(-1) ?? null;
+  looked = (name) => this.#looked.has(name);
+
+  /** The job of a node that has not ended; an install before what may run beside it. */
+  jobOf(name) {
+    const running = [...this.jobs.values()].filter((job) => job.node === name && !job.ended && !ended(job));
+    return running.find((job) => job.kind !== "power" && job.kind !== "inspect") ?? running[0] ?? null;
+  }
+
+  /** The newest job of a node, or null. */
+  newestJob(name) {
+    return [...this.jobs.values()].filter((job) => job.node === name).sort((a, b) => b.id - a.id)[0] ?? null;
+  }
+
+  /** Everything the first page needs. */
+  async load() {
+    clearInterval(this.#refresh);
+    this.#refresh = setInterval(() => !document.hidden && this.refresh(), REFRESH);
+    await Promise.all([this.refresh(), this.#optional()]);
+    await this.catchUp();
+  }
+
+  stop() {
+    clearInterval(this.#refresh);
+  }
+
+  /** The list of nodes, jobs and strangers anew. */
+  async refresh() {
+    await Promise.all([this.#refreshNodes(), this.refreshJobs(), this.refreshStrangers()]);
+  }
+
+  async #refreshNodes() {
+    try {
+      const found = await api.nodes();
+      this.nodes = new Map(found.map((node) => [node.name, node]));
+      this.#names = new Map(found.flatMap((node) => node.macs.map((mac) => [mac, node.name])));
+      this.problem = null;
+      for (const mac of this.#names.keys()) this.strangers.delete(mac);
+    } catch (problem) {
+      this.problem = problem;
+    }
+    this.loaded = true;
+    this.#tell("nodes");
+    if (this.#looked.size) this.catchUp(true);
+  }
+
+  async refreshJobs() {
+    try {
+      this.jobs = new Map((await api.jobs({ limit: 200 })).map((job) => [job.id, job]));
+      this.jobsAbsent = null;
+    } catch (problem) {
+      this.jobsAbsent = problem;
+    }
+    this.#tell("jobs");
+  }
+
+  async refreshStrangers() {
+    try {
+      for (const one of await api.discovered()) this.#stranger(one.mac, one);
+    } catch {
+      return; // an older server: those that are heard from now on are shown
+    }
+    this.#tell("strangers");
+  }
+
+  async #optional() {
+    await Promise.allSettled([
+      api.profiles().then((found) => (this.profiles = found)),
+      api.bmcs().then((found) => (this.bmcs = found)),
+    ]);
+    this.#tell("nodes");
+  }
+
+  /** Read what each node's timeline has that we have not; `fresh`: of nodes never looked at only. */
+  async catchUp(fresh = false) {
+    const names = [...this.nodes.keys()].filter((name) => !fresh || !this.#looked.has(name));
+    const next = names.values();
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, () => this.#catchUpFrom(next)));
+  }
+
+  async #catchUpFrom(names) {
+    for (const name of names) {
+      const last = this.#looked.has(name) ? this.events(name).at(-1)?.id : undefined;
+      this.#looked.add(name);
+      try {
+        this.#keep(name, last ? await this.#since(name, last) : await api.timeline(name, { limit: FIRST_LOOK }));
+      } catch (problem) {
+        this.#looked.delete(name);
+        if (!problem.absent) return;
+      }
+    }
+  }
+
+  async #since(name, last) {
+    const found = await api.timeline(name, { after: last, limit: MAX_EVENTS });
+    return found.length < MAX_EVENTS ? found : api.timeline(name, { limit: MAX_EVENTS }); // too many: the newest
+  }
+
+  /** Keep more of one node's events, while its page is open. */
+  async lookAt(name) {
+    this.#watched = name;
+    const found = await api.timeline(name, { limit: MAX_LOOKED_AT });
+    this.#looked.add(name);
+    this.#keep(name, found);
+  }
+
+  lookAway(name) {
+    if (this.#watched === name) this.#watched = null;
+  }
+
+  /** Events of the stream. */
+  news(list) {
+    const of = new Map();
+    for (const event of list) {
+      const name = this.#nameOf(event);
+      if (name) of.set(name, [...(of.get(name) ?? []), event]);
+      else if (event.mac) this.#heardStranger(event);
+      if (MOVES_NODES.has(event.kind)) this.#refreshSoon();
+    }
+    for (const [name, events] of of) {
+      const known = this.events(name).at(-1)?.id ?? 0;
+      this.#keep(name, events);
+      for (const event of events) if (event.id > known) for (const hear of this.#heard) hear(event, name);
+    }
+  }
+
+  #nameOf(event) {
+    if (event.node && this.nodes.has(event.node)) return event.node;
+    const name = this.#names.get(event.mac);
+    if (!name && event.node && !NOT_ITS_OWN.has(event.kind)) this.#refreshSoon(); // registered just now
+    return name ?? event.node;
+  }
+
+  #keep(name, events) {
+    if (!events.length) return;
+    const known = this.events(name);
+    const last = known.at(-1)?.id ?? 0;
+    let all = events.every((event, at) => event.id > (at ? events[at - 1].id : last)) ? [...known, ...events] : merged(known, events);
+    const most = this.#watched === name ? MAX_LOOKED_AT : MAX_EVENTS;
+    if (all.length > most) all = all.slice(-most);
+    this.#events.set(name, all);
+    this.#boots.set(name, boots(all));
+    this.#tell(name);
+  }
+
+  #heardStranger(event) {
+    if (event.kind === "lost") return;
+    const known = this.strangers.get(event.mac);
+    this.#stranger(event.mac, {
+      first: known?.first ?? event.time,
+      last: event.time,
+      arch: event.data?.arch ?? known?.arch,
+      firmware: event.data?.firmware ?? known?.firmware,
+      detail: event.kind === "discover" ? event.detail : known?.detail,
+    });
+    this.#tell("strangers");
+  }
+
+  #stranger(mac, found) {
+    if (!mac || this.#names.has(mac)) return;
+    this.strangers.set(mac, { ...this.strangers.get(mac), ...found, mac });
+    if (this.strangers.size > MAX_STRANGERS) this.strangers.delete(this.strangers.keys().next().value);
+  }
+
+  #refreshSoon() {
+    this.#again ??= setTimeout(() => {
+      this.#again = null;
+      this.refresh();
+    }, REFRESH_SOON);
+  }
+
+  #tell(what) {
+    this.#changed.add(what);
+    this.#told ??= setTimeout(() => {
+      const changed = this.#changed;
+      this.#changed = new Set();
+      this.#told = null;
+      for (const watcher of this.#watchers) watcher(changed);
+    }, TOLD_AFTER);
+  }
+}
+
+const ended = (job) => ["done", "failed", "cancelled"].includes(job.state);
+
+function merged(known, more) {
+  const all = new Map([...known, ...more].map((event) => [event.id, event]));
+  return [...all.values()].sort((a, b) => a.id - b.id);
+}

@@ -1,0 +1,243 @@
+// Every node with its state and how far it has booted; first of all those that need somebody.
+
+import { may, perform } from "./actions.js";
+import { badge, button, el, empty, fill, keyed, mark, say } from "./dom.js";
+import { told, underWay } from "./boots.js";
+import { matches, sections } from "./filter.js";
+import { strangersPanel } from "./strangers.js";
+import { bootStrip, stripHead } from "./strip.js";
+import { welcome } from "./welcome.js";
+import { counted, moved, since, stateTone } from "./words.js";
+
+export function nodesPage(context) {
+  const { model, session, query } = context;
+  const filter = { text: query.get("q") ?? "", section: query.get("show") ?? "all" };
+  const chosen = new Set();
+  const heading = el("h1", { tabindex: -1 }, "Nodes");
+  const search = el("input", {
+    type: "search",
+    id: "search",
+    value: filter.text,
+    placeholder: "Name, MAC, profile, state or label=value",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => refilter({ text: search.value }),
+  });
+  const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Show" });
+  const attention = el("section", { class: "attention", "aria-label": "Needs attention" });
+  const rows = el("tbody");
+  const all = el("input", { type: "checkbox", "aria-label": "Choose all that are shown", onchange: chooseAll });
+  const table = el("table", { class: "nodes" }, head(all, session), rows);
+  const none = empty("");
+  const bulk = bulkBar(context, chosen, () => choose([]));
+  const strangers = strangersPanel(context);
+  const list = el(
+    "div",
+    {},
+    attention,
+    el("div", { class: "filters" }, el("label", { for: "search", class: "unseen" }, "Filter nodes"), search, tabs),
+    table,
+    none,
+  );
+  const first = welcome(context);
+  const problem = el("p", { class: "hindrance", role: "alert" });
+  const root = el("div", {}, heading, problem, list, first.root, strangers.root, bulk.root);
+
+  function refilter(change) {
+    Object.assign(filter, change);
+    const search = new URLSearchParams(Object.entries({ q: filter.text, show: filter.section === "all" ? "" : filter.section }).filter(([, value]) => value));
+    history.replaceState(null, "", `#/${search.size ? `?${search}` : ""}`);
+    draw();
+  }
+
+  function shownNodes() {
+    const now = Date.now() / 1000;
+    const inSection = sections(model, now).find((one) => one.key === filter.section)?.has ?? (() => true);
+    return [...model.nodes.values()].filter((node) => inSection(node) && matches(node, filter.text));
+  }
+
+  function choose(names) {
+    chosen.clear();
+    for (const name of names) chosen.add(name);
+    draw();
+  }
+
+  function chooseAll() {
+    choose(all.checked ? shownNodes().map((node) => node.name) : []);
+  }
+
+  function toggle(name) {
+    if (!chosen.delete(name)) chosen.add(name);
+    draw();
+  }
+
+  function draw() {
+    say(problem, model.problem?.message ?? "");
+    list.hidden = !model.nodes.size && model.loaded;
+    first.root.hidden = model.nodes.size > 0 || !model.loaded || Boolean(model.problem);
+    first.update();
+    strangers.update(model.nodes.size > 0);
+    for (const name of chosen) if (!model.nodes.has(name)) chosen.delete(name);
+    drawTabs();
+    drawAttention(attention, model);
+    const found = shownNodes();
+    keyed(rows, found, (node) => node.name, () => nodeRow(model, session, toggle));
+    for (const row of rows.rows) row.querySelector("input") && (row.querySelector("input").checked = chosen.has(row.dataset.name));
+    table.hidden = !found.length;
+    say(none, found.length || !model.loaded ? "" : "No node is like that.");
+    all.checked = found.length > 0 && found.every((node) => chosen.has(node.name));
+    all.indeterminate = !all.checked && found.some((node) => chosen.has(node.name));
+    bulk.update();
+  }
+
+  function drawTabs() {
+    const found = sections(model, Date.now() / 1000).filter((one) => one.always || one.count || one.key === filter.section);
+    keyed(tabs, found, (one) => one.key, (one) => {
+      const count = el("span", { class: "count" });
+      const root = button(one.name, () => refilter({ section: one.key }), { kind: "tab" });
+      root.append(count);
+      return {
+        root,
+        update: (now) => {
+          say(count, String(now.count));
+          mark(root, "aria-pressed", String(filter.section === now.key));
+          mark(root, "data-tone", now.tone);
+        },
+      };
+    });
+  }
+
+  draw();
+  return { title: "Nodes", root, leave: model.watch(draw), moved: () => true };
+}
+
+function head(all, session) {
+  return el(
+    "thead",
+    {},
+    el(
+      "tr",
+      {},
+      may(session, "operate") && el("th", { class: "choose", scope: "col" }, all),
+      el("th", { scope: "col" }, "Node"),
+      el("th", { scope: "col" }, "State"),
+      el("th", { scope: "col", class: "boot" }, el("span", { class: "unseen" }, "Boot"), stripHead()),
+      el("th", { scope: "col" }, "Last boot"),
+    ),
+  );
+}
+
+function nodeRow(model, session, toggle) {
+  const name = el("a", {});
+  const macs = el("span", { class: "sub" });
+  const labels = el("span", { class: "labels" });
+  const box = may(session, "operate") && el("input", { type: "checkbox" });
+  const state = badge("");
+  const strip = bootStrip();
+  const words = el("span", { class: "told" });
+  const time = since(0);
+  const waits = el("span", { class: "sub" });
+  const root = el(
+    "tr",
+    {},
+    box && el("td", { class: "choose" }, box),
+    el("th", { scope: "row" }, name, macs, labels),
+    el("td", { class: "state" }, state, waits),
+    el("td", { class: "boot" }, strip.root),
+    el("td", { class: "last" }, words, time),
+  );
+  return {
+    root,
+    update(node) {
+      root.dataset.name = node.name;
+      if (box) {
+        mark(box, "aria-label", `Choose ${node.name}`);
+        box.onchange = () => toggle(node.name);
+      }
+      mark(say(name, node.name), "href", `#/nodes/${encodeURIComponent(node.name)}`);
+      say(macs, [node.profile ?? "profile of its group", node.macs[0]].filter(Boolean).join(" · "));
+      keyed(labels, Object.entries(node.labels), ([key]) => key, () => label());
+      mark(say(state, node.state), "data-tone", stateTone(node.state));
+      const job = model.jobOf(node.name);
+      say(waits, job ? `${job.kind}: ${job.waits_for || job.stage || job.state}` : "");
+      const boot = model.boot(node.name);
+      strip.update(boot);
+      say(words, told(boot));
+      mark(words, "data-tone", boot?.trouble ? "bad" : underWay(boot) ? "busy" : "quiet");
+      time.hidden = !boot;
+      if (boot) moved(time, boot.last);
+    },
+  };
+}
+
+function label() {
+  const root = el("span", { class: "label" });
+  return { root, update: ([key, value]) => say(root, value ? `${key}=${value}` : key) };
+}
+
+const CAUSE = /^(.*?)\. Usual cause: (.*?)(?:\. Cure: (.*?))?(?:; see .*)?$/s;
+
+/** What a stalled boot says, apart: what is missing, why that usually is, and what helps. */
+export function trouble(event) {
+  const found = CAUSE.exec(event.detail);
+  return found ? { what: found[1], cause: found[2], cure: found[3] ?? "" } : { what: event.detail, cause: "", cure: "" };
+}
+
+const MOST_TOLD = 5;
+
+function drawAttention(place, model) {
+  const needy = [...model.nodes.values()].filter((node) => model.boot(node.name)?.trouble || node.state === "failed");
+  place.hidden = !needy.length;
+  const more = needy.length - MOST_TOLD;
+  keyed(place, [...needy.slice(0, MOST_TOLD), ...(more > 0 ? [more] : [])], (one) => one.name ?? "more", (one) =>
+    one.name ? needyCard(model) : { root: el("p", { class: "empty" }), update: () => {} },
+  );
+  if (more > 0) say(place.lastChild, `and ${counted(more, "more node")}`);
+}
+
+function needyCard(model) {
+  const name = el("a", {});
+  const head = el("span", { class: "what" });
+  const detail = el("p", {});
+  const cause = el("p", { class: "sub" });
+  const time = since(0);
+  const root = el("article", { class: "needy" }, el("h2", {}, name, " ", head, " ", time), detail, cause);
+  return {
+    root,
+    update(node) {
+      mark(say(name, node.name), "href", `#/nodes/${encodeURIComponent(node.name)}`);
+      const boot = model.boot(node.name);
+      const job = model.newestJob(node.name);
+      const told_ = boot?.trouble ? trouble(boot.trouble) : { what: job?.outcome ?? "", cause: "", cure: "" };
+      say(head, boot?.trouble ? told(boot) : node.state);
+      time.hidden = !boot?.trouble;
+      if (boot?.trouble) moved(time, boot.trouble.time);
+      say(detail, told_.what);
+      say(cause, [told_.cause && `Usual cause: ${told_.cause}.`, told_.cure && `What helps: ${told_.cure}.`].filter(Boolean).join(" "));
+    },
+  };
+}
+
+/** What can be done with all chosen nodes; a bar at the bottom that moves nothing. */
+function bulkBar(context, chosen, clear) {
+  const count = el("span", { class: "count" });
+  const nodes = () => [...chosen].map((name) => context.model.nodes.get(name)).filter(Boolean);
+  const act = (action) => async () => (await perform(action, nodes(), context)) && clear();
+  const root = el(
+    "div",
+    { class: "bulk", role: "region", "aria-label": "Chosen nodes", hidden: true },
+    count,
+    button("Install…", act("install"), { kind: "main" }),
+    button("Power on…", act("on")),
+    button("Power off…", act("off"), { kind: "risky" }),
+    button("Power cycle…", act("cycle"), { kind: "risky" }),
+    button("Choose none", clear),
+  );
+  return {
+    root,
+    update() {
+      root.hidden = !chosen.size;
+      fill(count, `${counted(chosen.size, "node")} chosen`);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+"""One page of a long list, as it is answered; ``next`` is there where more follow."""
+
+import msgspec
+
+from netboot.model import Group, Node
+from netboot.store.shapes import Record
+
+MOST = 10_000
+"""Things on one page."""
+
+
+class NodePage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Nodes by name."""
+
+    nodes: tuple[Node, ...]
+    next: str | None = None
+
+
+class GroupPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Groups by name."""
+
+    groups: tuple[Group, ...]
+    next: str | None = None
+
+
+class EventPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Events in the order they came."""
+
+    events: tuple[Record, ...]
+    next: int | None = None

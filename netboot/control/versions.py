@@ -1,0 +1,78 @@
+"""Versions of things, so that nobody writes over what he has not seen (RFC 9110 section 13).
+
+A version is a digest of the thing as it is answered. Two people edit one node: each sends back the
+version he read (``If-Match``), and the second is told what is there now instead of undoing the
+first's work. Without ``If-Match`` the last one wins, as a merge of both.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Header, Request, Response
+
+from netboot.control.exchange import JSON
+from netboot.control.problems import Stale
+from netboot.model import Group, Node
+
+IfMatch = Annotated[
+    str | None, Header(description="The version that is to be changed; any other is left alone.")
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="The version you have: it is not sent again.")
+]
+
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_NOT_MODIFIED = 304
+
+
+def version_of(thing: object) -> str:
+    """The ETag of a node or a group."""
+    return _tag(_written(thing))
+
+
+def versioned(thing: Node | Group, request: Request | None = None, status: int = 200) -> Response:
+    """A thing with its version; 304 where ``request`` says that it is known."""
+    raw = _written(thing)
+    headers = {"ETag": _tag(raw)}
+    known = None if request is None else request.headers.get("if-none-match")
+    if known is not None and _names(known, headers["ETag"], weak=True):
+        return Response(None, _NOT_MODIFIED, headers)
+    return Response(raw, status, headers, media_type=JSON)
+
+
+def unchanged_since(if_match: str | None) -> Callable[[Node | Group | None], None]:
+    """The store's guard for a write that says which version it is meant for.
+
+    The guard raises ``Stale``, which has the thing as it is now.
+    """
+
+    def guard(there: Node | Group | None) -> None:
+        if if_match is None:
+            return
+        if there is None:
+            raise Stale("it is not there, so it cannot be the version you read")
+        tag = version_of(there)
+        if not _names(if_match, tag, weak=False):
+            now = msgspec.to_builtins(there)
+            raise Stale(f"{there.name} was changed since you read it", {"etag": tag, "now": now})
+
+    return guard
+
+
+def _written(thing: object) -> bytes:
+    return msgspec.json.encode(thing, order="deterministic")
+
+
+def _tag(raw: bytes) -> str:
+    return f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
+
+
+def _names(header: str, tag: str, *, weak: bool) -> bool:
+    """Whether a list of versions, or ``*``, has this one (RFC 9110 sections 8.8.3.2 and 13.1)."""
+    if header.strip() == "*":
+        return True
+    given: list[Any] = _TAG.findall(header)
+    return tag in ([one.removeprefix("W/") for one in given] if weak else given)

@@ -1,0 +1,80 @@
+"""What a job's planner answers: wait, end, or take a turn on the BMC. Values only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from netboot.bmc.closed_loop import Pause, Planner
+from netboot.bmc.goal import Goal
+from netboot.bmc.plan import plan
+from netboot.job import Job, JobState
+from netboot.jobs.memory import Memory
+from netboot.lifecycle import Cause
+from netboot.model import Node
+
+
+class Hands(Enum):
+    """Who can switch the machine."""
+
+    NOBODY = "nobody"
+    """It has no BMC: whoever stands beside it."""
+    PERSON = "person"
+    """Whoever stands beside it, and is told."""
+    WAKE = "wake"
+    """Wake-on-LAN: it can be switched on, and nothing else."""
+    BMC = "bmc"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All a planner looks at.
+
+    Attributes:
+        driven: the BMC has had this turn.
+        pause: what the BMC is waited for, if anything.
+    """
+
+    job: Job
+    node: Node
+    hands: Hands
+    memory: Memory
+    driven: bool = False
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Nothing is to be done before ``due``, unless an event comes; in the words of ``Job``."""
+
+    stage: str
+    waits_for: str
+    since: float
+    deadline: float | None
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The job is over; ``cause`` is what that is to the node, None where nothing."""
+
+    state: JobState
+    outcome: str
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """Take a turn of the closed loop towards ``goal``."""
+
+    goal: Goal
+    planner: Planner = plan
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Ask the BMC what the machine is, and keep it."""
+
+
+Step = Waits | Ends | Drive | Inspect
+Plan = Callable[[View, float], Step]
+"""``plan(view, now)``, pure; asked again with ``driven`` after a turn on the BMC, and waits or ends."""
