@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -21,6 +21,9 @@ DEFAULT_PATH = Path("/etc/netboot/netboot.toml")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 WindowSize = Annotated[int, Meta(ge=1, le=1024)]
+Count = Annotated[int, Meta(ge=1, le=10_000)]
+Threads = Annotated[int, Meta(ge=1, le=256)]
+Lease = Annotated[int, Meta(ge=60, le=3600)]
 InterfaceName = Annotated[
     str,
     Meta(
@@ -52,6 +55,16 @@ ProxyUrl = Annotated[
 Folder = Annotated[
     str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
 ]
+File = Annotated[
+    str, Meta(pattern=r"^[^\x00]+\Z", description="a file such as /etc/netboot/api.crt")
+]
+HostName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9:._-]{1,253}\Z",
+        description="a host name without a port such as netboot.example",
+    ),
+]
 TemplatesFolder = Annotated[
     str,
     Meta(
@@ -62,8 +75,9 @@ TemplatesFolder = Annotated[
 Database = Annotated[
     str,
     Meta(
-        pattern=r"^sqlite:///[^\x00?]+\Z",
-        description="a SQLite URL such as sqlite:////var/lib/netboot/netboot.db",
+        pattern=r"^(sqlite:///[^\x00?]+|postgres[^\x00]*)\Z",
+        description="a URL such as sqlite:////var/lib/netboot/netboot.db"
+        " or postgresql://netboot@db.example/netboot",
     ),
 ]
 Listen = Annotated[
@@ -93,8 +107,9 @@ FacadeUser = Annotated[
 class Server(Checked, frozen=True):
     """Where we listen and keep things.
 
-    ``templates``: folders of the operator's own templates, with profiles in ``profiles/`` of each;
-    the first one that has a name wins, what ships with us comes last.
+    ``database``: SQLite's file, or PostgreSQL without a password, which is the first line of
+    ``database_password_file``. ``templates``: folders of the operator's own templates, with
+    profiles in ``profiles/`` of each; the first one that has a name wins, what ships comes last.
     """
 
     interfaces: Annotated[
@@ -103,6 +118,7 @@ class Server(Checked, frozen=True):
     ] = ()
     data_dir: Folder = "/var/lib/netboot"
     database: Database | None = None
+    database_password_file: Folder | None = None
     templates: Annotated[
         tuple[TemplatesFolder, ...],
         Meta(max_length=16, description='a list of at most 16 folders: ["/etc/netboot/templates"]'),
@@ -134,10 +150,30 @@ class Tftp(Checked, frozen=True):
     single_port: bool = False
 
 
+class Syslog(Checked, frozen=True):
+    """``listen``: hear installers' own logs (UDP), and tell them to log here."""
+
+    listen: bool = True
+    port: Port = 514
+
+
 class Api(Checked, frozen=True):
-    """The control plane; loopback unless told otherwise."""
+    """The control plane; loopback unless told otherwise.
+
+    ``certificate`` and ``key``: PEM files. ``tls``: "self" makes a certificate that signs itself,
+    "off" lets tokens cross the network in clear. ``hosts``: names people reach it by, besides its
+    address. ``metrics``: who may read them: everybody ("open"), or who has a token ("token").
+    """
 
     listen: Listen = "127.0.0.1:8443"
+    certificate: File | None = None
+    key: File | None = None
+    tls: Literal["self", "off"] | None = None
+    hosts: Annotated[
+        tuple[HostName, ...],
+        Meta(max_length=64, description='a list of at most 64 names: ["netboot.example"]'),
+    ] = ()
+    metrics: Literal["open", "token"] = "open"
 
 
 class RedfishFacade(Checked, frozen=True):
@@ -182,6 +218,20 @@ class PowerCommands(Checked, frozen=True):
     status: CommandLine | None = None
 
 
+class Jobs(Checked, frozen=True):
+    """Jobs, which take their turns at machines.
+
+    ``power_on_per_minute``: machines started within a minute. ``power_on_at_once``: machines
+    between power-on and their first DISCOVER. ``at_once``: turns at a time. ``lease_seconds``:
+    after which another replica takes over a job whose turn has not ended; a turn is shorter.
+    """
+
+    power_on_per_minute: Count = 60
+    power_on_at_once: Count = 40
+    at_once: Threads = 32
+    lease_seconds: Lease = 120
+
+
 class Debian(Checked, frozen=True):
     """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given.
 
@@ -199,7 +249,9 @@ class Settings(Checked, frozen=True):
     http: Http = Http()
     dhcp: Dhcp = Dhcp()
     tftp: Tftp = Tftp()
+    syslog: Syslog = Syslog()
     api: Api = Api()
+    jobs: Jobs = Jobs()
     debian: Debian = Debian()
     redfish_facade: RedfishFacade = RedfishFacade()
     power_commands: dict[Name, PowerCommands] = field(default_factory=dict)
@@ -224,6 +276,12 @@ class Settings(Checked, frozen=True):
     def database(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.server.database or f"sqlite:///{self.data_dir.absolute() / 'netboot.db'}"
+
+    @property
+    def database_password_file(self) -> Path | None:
+        """The file whose first line is PostgreSQL's password."""
+        given = self.server.database_password_file
+        return None if given is None else Path(given)
 
     @property
     def images_dir(self) -> Path:
@@ -261,6 +319,7 @@ def _checked(raw: object, source: str) -> Settings:
     settings = convert(raw, Settings, source)
     if isinstance(settings.server.interfaces, str):
         convert(settings.server.interfaces, InterfaceName, source, "server.interfaces")
+    _check_database(settings.server, source)
     _check_addresses(settings, source)
     return settings
 
@@ -274,7 +333,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             problem = f"is no known setting; allowed: {', '.join(_VARIABLES)}"
             raise ConfigError("environment", printable(variable), problem)
         section, key = _VARIABLES[variable]
-        value = _typed(key, environ[variable])
+        value = _typed(section, key, environ[variable])
         try:
             _checked({section: {key: value}}, "environment")
         except ConfigError as error:  # the variable's name is the key a person can find
@@ -287,10 +346,34 @@ def _merged(raw: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[s
     return raw | {section: raw.get(section, {}) | keys for section, keys in overrides.items()}
 
 
-def _typed(key: str, text: str) -> object:
+def _typed(section: str, key: str, text: str) -> object:
     if separator := _SEPARATORS.get(key):
         return [item.strip() for item in text.split(separator) if item.strip()]
-    return int(text) if key == "port" and _SHORT_NUMBER.fullmatch(text) else text
+    default = getattr(getattr(Settings(), section), key)
+    if isinstance(default, bool):
+        return _SWITCH.get(text, text)
+    return int(text) if isinstance(default, int) and _SHORT_NUMBER.fullmatch(text) else text
+
+
+def _check_database(server: Server, source: str) -> None:
+    url = server.database or ""
+    if not url.startswith("postgres"):
+        return
+    if _says_password(url):
+        problem = (
+            "has a password in it, where whoever reads the settings sees it;"
+            " name the file it stands in as server.database_password_file"
+        )
+        raise ConfigError(source, "server.database", problem)
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigError(source, "server.database", "must begin with postgresql:// or sqlite:///")
+
+
+def _says_password(url: str) -> bool:
+    """Whether libpq would find a password in a URL, or a person meant one in a wrong URL."""
+    rest = url.partition("://")[2]
+    keys = (part.partition("=")[0].lower() for part in rest.partition("?")[2].split("&"))
+    return ":" in rest.rpartition("@")[0] or not {"password", "sslpassword"}.isdisjoint(keys)
 
 
 def _check_addresses(settings: Settings, source: str) -> None:
@@ -322,9 +405,10 @@ def _check_words(line: str | None, source: str, key: str) -> None:
         raise ConfigError(source, key, problem) from None
 
 
-_SEPARATORS = {"interfaces": ",", "templates": ":"}
+_SEPARATORS = {"interfaces": ",", "templates": ":", "hosts": ","}
 """Keys that are lists, and what stands between two items in a variable: a path may hold a comma."""
 _SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
+_SWITCH = {"true": True, "false": False}
 _NOT_SETTINGS = frozenset({"NETBOOT_CACHE", "NETBOOT_CONFIG", "NETBOOT_CSDL"})
 _VARIABLES = {
     f"NETBOOT_{section.upper()}_{key.upper()}": (section, key)

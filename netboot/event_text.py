@@ -25,10 +25,16 @@ _LABELS = {
     Kind.REQUEST_4011: "4011 request",
     Kind.ACK_4011: "4011",
     Kind.BMC: "BMC",
+    Kind.SYSLOG: "log",
     Kind.OVERRIDE: "boot override",
 }
 _BAD = frozenset({Kind.FAILED, Kind.STALLED, Kind.ALARM, Kind.LOST})
-_NEUTRAL = frozenset({Kind.IGNORED, Kind.PROBE, Kind.NOT_SERVED, Kind.REQUEST_4011, Kind.CONSOLE})
+_NEUTRAL = frozenset(
+    {
+        *(Kind.IGNORED, Kind.PROBE, Kind.NOT_SERVED, Kind.REQUEST_4011),
+        *(Kind.CONSOLE, Kind.SYSLOG),
+    }
+)
 _BMC_BAD = frozenset({"failed", "refused"})
 _BMC_CAME = frozenset({"done", "ok"})
 """What came of something asked of a BMC; the rest is under way."""

@@ -58,6 +58,10 @@ class Kind(StrEnum):
     """Events were dropped because a buffer was full; the detail says how many."""
 
 
+WARNS = frozenset({"emergency", "alert", "critical", "error", "warning"})
+"""Severities (RFC 5424 section 6.2.1) of log lines that a person should see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of a machine's timeline.
@@ -76,3 +80,9 @@ class Event:
     detail: str = ""
     data: Mapping[str, str | int] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
+
+    @property
+    def is_chatter(self) -> bool:
+        """Whether it is a line of a log that neither warns nor tells of a stage."""
+        data = self.data
+        return self.kind is Kind.SYSLOG and "stage" not in data and data.get("severity") not in WARNS

@@ -14,7 +14,7 @@ The conversation, over one stream::
      ◀──────────────────────── Feed(snapshot) ──   at once, and after each change
      ── Batch(numbered events) ─────────────▶
      ◀──────────────── Ack(highest committed) ──   after the commit, never before
-     ── Counts(what was dropped) ───────────▶      now and then; not answered
+     ── Counts(what was counted) ───────────▶      now and then; not answered
 
 ``instance`` is new for each run of a boot program and its events are numbered from 1, so control
 can tell a batch it has seen already (the Ack was lost) from a new one: nothing is lost or doubled
@@ -63,9 +63,21 @@ class Batch(msgspec.Struct, frozen=True, tag="events"):
 
 
 class Counts(msgspec.Struct, frozen=True, tag="counts"):
-    """What this run of boot has dropped since its start, by reason."""
+    """What this run of boot has counted since its start, and where it serves.
+
+    Attributes:
+        dropped: reason → packets, requests and events.
+        dhcp: ``"x64 offered"`` → network boot requests.
+        tftp_bytes: acknowledged by machines.
+        interfaces: name → our address there.
+        servers: a DHCP server's address → how often machines took its offers, and when last.
+    """
 
     dropped: dict[str, int]
+    dhcp: dict[str, int] = {}
+    tftp_bytes: int = 0
+    interfaces: dict[str, str] = {}
+    servers: dict[str, tuple[int, float]] = {}
 
 
 Message = Hello | Ack | Feed | Batch | Counts

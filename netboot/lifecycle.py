@@ -13,47 +13,51 @@ from netboot.model import State
 
 
 class Cause(StrEnum):
-    """Why a node comes into another state."""
+    """Why a node comes into another state; ``WORDS`` says it in full."""
 
     REGISTERED = "registered"
-    """Somebody registered it."""
     ADOPTED = "adopted"
-    """Somebody said that it has its system."""
     REMOVED = "removed"
-    """Somebody had it forgotten."""
     INSPECT = "inspect"
-    """Somebody asked what the machine is."""
     INSPECTED = "inspected"
-    """Its BMC said what the machine is."""
     INSTALL = "install"
-    """Somebody asked for its installation."""
     REINSTALL = "reinstall"
-    """Somebody asked to have it erased and installed again."""
     SCRIPT = "script"
-    """It booted from the network and was given its installer."""
     CALLED_HOME = "called-home"
-    """What erased its disk called home at its end."""
     WIPE = "wipe"
-    """Somebody asked to have its disk erased."""
     WIPED = "wiped"
-    """Its BMC says that its disks are erased."""
     FAIL = "fail"
-    """What was under way failed."""
     CANCEL = "cancel"
-    """The job was cancelled before it touched the disk."""
     BREAK_OFF = "break-off"
-    """The job was cancelled when the disk was touched already."""
     RESCUE = "rescue"
-    """Somebody asked for the rescue system."""
     MAINTAIN = "maintain"
-    """Somebody works on the machine."""
     RESUME = "resume"
-    """Rescue, maintenance or retirement is over."""
     HAND_BACK = "hand-back"
-    """Whoever had the machine gave it back; its disk stays as it is."""
     RETIRE = "retire"
-    """The machine was taken out of service."""
 
+
+WORDS: Mapping[Cause, str] = {
+    Cause.REGISTERED: "registered",
+    Cause.ADOPTED: "said to have its system",
+    Cause.REMOVED: "removed",
+    Cause.INSPECT: "inspection asked for",
+    Cause.INSPECTED: "its BMC said what it is",
+    Cause.INSTALL: "installation asked for",
+    Cause.REINSTALL: "reinstallation asked for, which erases it",
+    Cause.SCRIPT: "given its installer",
+    Cause.CALLED_HOME: "called home",
+    Cause.WIPE: "wipe asked for",
+    Cause.WIPED: "its BMC says that its disks are erased",
+    Cause.FAIL: "failed",
+    Cause.CANCEL: "cancelled before its disk was touched",
+    Cause.BREAK_OFF: "cancelled when its disk was touched already",
+    Cause.RESCUE: "rescue asked for",
+    Cause.MAINTAIN: "put into maintenance",
+    Cause.RESUME: "put back into service",
+    Cause.HAND_BACK: "handed back as it is",
+    Cause.RETIRE: "taken out of service",
+}
+"""What each cause is, after the node's name."""
 
 ERASING = frozenset({State.INSTALLING, State.REINSTALLING, State.WIPING})
 """States in which what the machine boots may erase its disk, since somebody asked for that."""

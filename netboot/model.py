@@ -342,6 +342,7 @@ class Decision:
         shape: how to offer it; None exactly when the verdict is IGNORE.
         lesson: why it is not the first offer for its kind, "" where it is; one of the reasons.
         override: the boot override it obeys, None where there is none.
+        notice: what the machine's own screen says before it boots, "" for nothing.
     """
 
     verdict: Verdict
@@ -351,3 +352,4 @@ class Decision:
     shape: Shape | None = None
     lesson: str = ""
     override: Override | None = None
+    notice: str = ""

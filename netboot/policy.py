@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from netboot.clients import kind_of
 from netboot.learning import NOTHING
+from netboot.lifecycle import ERASING
 from netboot.matching import Match
 from netboot.model import (
     BootSource,
@@ -30,6 +31,20 @@ LOCAL = "local"
 """The profile that starts a machine from its own disk."""
 SANBOOT = "sanboot"
 """The profile that starts a machine from a CD image."""
+RESCUE = "rescue"
+"""The profile that a machine in rescue boots."""
+WIPE = "wipe"
+"""The profile that erases a machine's disks."""
+
+_ERASES = ERASING | {State.ENROLLED}
+"""The states in which a profile that erases the disk is given."""
+_BOOTS: Mapping[State, tuple[str | None, str]] = {
+    State.RESCUE: (RESCUE, "it is in rescue, whatever its profile"),
+    State.WIPING: (WIPE, "it is being wiped, whatever its profile"),
+    State.MAINTENANCE: (LOCAL, "it is in maintenance, so it starts from its disk"),
+    State.RETIRED: (None, "it is retired, so it is not answered"),
+}
+"""The states that alone say what is booted: the profile, or None for no answer; and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +84,23 @@ def decide(
         match: the node it is.
         rules: what the site says.
         learned: what it taught us.
-        installed: it called home since its installation was asked for, whether or not the node's
-            state says so yet.
+        installed: it called home since its installation, or wipe, was asked for, whether or not
+            the node's state says so yet.
     """
     profile, reason = _profile(client.mac, match, rules)
-    override = None if match is None else rules.override(match.node)
-    if override is not None:
+    override = _override(match, rules)
+    if match is not None and match.node.state in _BOOTS:
+        profile, reason = _by_state(match.node, reason, rules, installed=installed)
+    elif override is not None:
         profile, reason = _obeying(override, profile, reason, rules)
-    if profile is not None and _is_done(rules.profiles[profile], match, installed=installed):
+    notice = ""
+    if profile is not None and _is_over(rules.profiles[profile], match, installed=installed):
         profile = LOCAL if LOCAL in rules.profiles else None
-        reason = f"{reason}; {_done(match)}"
+        said, notice = _over(match, installed=installed)
+        reason = f"{reason}; {said}"
     if profile is None:
         return Decision(Verdict.IGNORE, (reason,))
-    decision = _answer(client, match, profile, reason, learned)
+    decision = replace(_answer(client, match, profile, reason, learned), notice=notice)
     if override is None or decision.verdict is Verdict.IGNORE:
         return decision
     return replace(decision, override=override)
@@ -131,17 +150,48 @@ def _obeying(
     return None, f"{whole}; there is no profile {wanted}, so it is not answered"
 
 
-def _is_done(profile: Profile, match: Match | None, *, installed: bool) -> bool:
-    """Whether the profile's installation is over, so that to start it again would erase it."""
-    known = match is not None and match.node.state is State.INSTALLED
-    return profile.installs and (installed or known)
+def _override(match: Match | None, rules: Rules) -> Override | None:
+    """The boot override that is obeyed: none where the node's state alone says what it boots."""
+    if match is None or match.node.state in _BOOTS:
+        return None
+    return rules.override(match.node)
 
 
-def _done(match: Match | None) -> str:
+def _by_state(node: Node, reason: str, rules: Rules, *, installed: bool) -> tuple[str | None, str]:
+    """What a machine gets by its node's state alone, and why."""
+    wanted, why = _BOOTS[node.state]
+    if node.state is State.WIPING and installed:
+        wanted, why = LOCAL, "it was wiped, so it starts from its disk"
+    whole = f"{reason}; {why}"
+    if wanted is None or wanted in rules.profiles:
+        return wanted, whole
+    known = LOCAL if LOCAL in rules.profiles else None
+    instead = "it starts from its disk" if known else "it is not answered"
+    return known, f"{whole}, but there is no profile {wanted}, so {instead}"
+
+
+def _is_over(profile: Profile, match: Match | None, *, installed: bool) -> bool:
+    """Whether the profile's installation is not to begin, or to begin again: it would erase."""
+    asked = match is None or match.node.state in _ERASES
+    return profile.installs and (installed or not asked)
+
+
+def _over(match: Match | None, *, installed: bool) -> tuple[str, str]:
+    """Why an installing profile is not given, and what the machine's own screen says of it."""
     if match is None:
-        return "it was installed, so it starts from its disk; to install it again, register it"
-    again = f"netboot node install {match.node.name} --reinstall"
-    return f"it is installed, so it starts from its disk; `{again}` installs it again"
+        said = "it was installed, so it starts from its disk; to install it again, register it"
+        return said, ""
+    node = match.node
+    command = f"netboot node install {node.name}"
+    if installed or node.state is State.INSTALLED:
+        again = f"`{command} --reinstall` installs it again"
+        return f"it is installed, so it starts from its disk; {again}", ""
+    if node.state is State.FAILED:
+        said = f"what was done to it last failed ({node.because or 'nobody said why'})"
+        notice = f"{node.name}: {said}. It starts from its disk; to try again: {command}"
+        return f"{said}, so it starts from its disk; `{command}` tries again", notice
+    said = f"it is {node.state}, so it starts from its disk until somebody asks"
+    return f"{said}; `{command}` installs it", ""
 
 
 def _profile(mac: Mac, match: Match | None, rules: Rules) -> tuple[str | None, str]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests import newc
 
-_MADE_UP = re.compile(r"(?<![\w./$}])/(?=(?:sys|target|proc|tmp|log|usr/share/debconf)\b)")
+_MADE_UP = re.compile(
+    r"(?<![\w./$}])/(?=(?:sys|target|proc|tmp|log|usr/share/debconf|usr/lib/[a-z-]+\.d)\b)"
+)
 _NOT_NEEDED = ("lib/modules/", "usr/lib/modules/", "lib/firmware/")
 
 

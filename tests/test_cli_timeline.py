@@ -102,9 +102,42 @@ def test_json_is_an_object_a_line(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, lines, _ = run(file, capsys, monkeypatch, "n1", "--json")
-    found = [json.loads(text) for text in lines]
+    registered, *found = [json.loads(text) for text in lines]
+    assert registered["data"] == {"from": "discovered", "to": "enrolled", "cause": "registered"}
     assert [record["detail"] for record in found] == [f"number {n}" for n in range(5)]
     assert set(found[0]) == {"time", "node", "mac", "kind", "detail", "data"}
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ([], ["number 4", "hot"]),
+        (["--log"], ["number 4", "hot", "chatter"]),
+        (["--no-log"], ["number 4"]),
+    ],
+)
+def test_of_the_installers_log_what_warns_or_what_is_asked_for(
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    shown: list[str],
+) -> None:
+    with Store(f"sqlite:///{tmp_path}/data/netboot.db") as store:
+        for severity, detail in (("warning", "hot"), ("info", "chatter")):
+            data = {"severity": severity, "program": "kernel"}
+            store.append_events([Event(Kind.SYSLOG, M1, "n1", detail, data)])
+    _, lines, _ = run(file, capsys, monkeypatch, "n1", "--json", *options)
+    found = [json.loads(text)["detail"] for text in lines]
+    assert found[found.index("number 4") :] == shown
+
+
+def test_log_and_no_log_contradict_each_other(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run(file, capsys, monkeypatch, "n1", "--log", "--no-log")
+    assert (code, err) == (2, "netboot: command line: --log: and --no-log contradict each other\n")
 
 
 def test_nobody_of_that_name(

@@ -61,6 +61,41 @@ def test_the_database_lies_in_the_data_folder_unless_told_otherwise(tmp_path: Pa
     assert settings.database == "sqlite:////srv/boot/netboot.db"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://netboot:5ecret@db.example/netboot",
+        "postgresql://netboot:5e/c@ret@db.example/netboot",
+        "postgresql://netboot@db.example/netboot?password=5ecret",
+        "postgresql://db.example/netboot?sslmode=verify-full&PassWord=5ecret",
+        "postgresql+psycopg://netboot:5ecret@db.example/netboot",
+        "postgres:netboot:5ecret@db.example",
+    ],
+)
+def test_a_password_in_the_database_s_url_is_refused_and_not_repeated(
+    tmp_path: Path, url: str
+) -> None:
+    said = complaint(lambda: load_text(tmp_path, f'[server]\ndatabase = "{url}"'))
+    assert "server.database: " in said
+    assert "5e" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://netboot@db.example/netboot",
+        "postgresql://netboot@[2001:db8::1]:5433/netboot?sslmode=verify-full",
+        "postgresql://netboot@/netboot?host=/run/postgresql",
+        "postgres://netboot@db1,db2/netboot?target_session_attrs=read-write",
+    ],
+)
+def test_a_database_may_be_postgresql(tmp_path: Path, url: str) -> None:
+    text = f'[server]\ndatabase = "{url}"\ndatabase_password_file = "/run/secrets/database"'
+    settings = load_text(tmp_path, text)
+    assert settings.database == url
+    assert settings.database_password_file == Path("/run/secrets/database")
+
+
 def complaint(call: Callable[[], object]) -> str:
     """What a call refuses its input with, "" where it takes it."""
     try:
@@ -80,6 +115,9 @@ MISTAKES = {
     "[http]\nport = true": f"http.port: = true: {PORT}",
     "[http]\nport = 80.0": f"http.port: = 80.0: {PORT}",
     "[http]\nport = [1, 2]": f"http.port: = a list of 2: {PORT}",
+    "[jobs]\nat_once = 0": "jobs.at_once: = 0: must be an integer from 1 to 256",
+    "[jobs]\npower_on_at_once = 0": "jobs.power_on_at_once: = 0: must be an integer from 1 to 10000",
+    "[jobs]\nlease_seconds = 1": "jobs.lease_seconds: = 1: must be an integer from 60 to 3600",
     "[tftp]\nport = 0x" + "f" * 5000: f"tftp.port: = an integer of 20000 bits: {PORT}",
     '[http]\nadvertise = "boot.example"': (
         'http.advertise: = "boot.example": must be an IPv4 address; IPv6 is not served yet'
@@ -102,9 +140,12 @@ MISTAKES = {
     "[server]\ndata_dir = 2024-01-01": (
         "server.data_dir: = 2024-01-01: must be a folder such as /var/lib/netboot"
     ),
-    '[server]\ndatabase = "postgresql://db/netboot"': (
-        'server.database: = "postgresql://db/netboot": must be a SQLite URL such as '
-        "sqlite:////var/lib/netboot/netboot.db"
+    '[server]\ndatabase = "mysql://db/netboot"': (
+        'server.database: = "mysql://db/netboot": must be a URL such as '
+        "sqlite:////var/lib/netboot/netboot.db or postgresql://netboot@db.example/netboot"
+    ),
+    '[server]\ndatabase = "postgresql+psycopg://db/netboot"': (
+        "server.database: must begin with postgresql:// or sqlite:///"
     ),
     '[dhcp]\nunknown = "Menu!"': (
         'dhcp.unknown: = "Menu!": must be ignore, local, menu or a profile\'s name '
@@ -126,7 +167,7 @@ MISTAKES = {
     ),
     "http = 3": "http: = 3: must be a table with the keys port, advertise",
     "[htpp]": (
-        "htpp: is no known key; allowed here: server, http, dhcp, tftp, api, debian, "
+        "htpp: is no known key; allowed here: server, http, dhcp, tftp, syslog, api, jobs, debian, "
         "redfish_facade, power_commands"
     ),
     '[power_commands.a]\non = "a\'"\noff = "b"': (

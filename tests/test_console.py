@@ -365,3 +365,18 @@ def test_a_stream_that_is_gone_stops_nothing(tty: bool) -> None:
         console.event(each)
     console.line("still here")
     console.quiet(EPOCH)
+
+
+@pytest.mark.parametrize(("as_json", "tty"), [(True, False), (False, True), (False, False)])
+def test_an_installers_log_is_the_timelines_and_its_stages_the_screens(
+    *, as_json: bool, tty: bool
+) -> None:
+    stream = io.StringIO()
+    console = Console(stream, json=as_json, tty=tty)
+    for _ in range(1000):
+        console.event(event(Kind.SYSLOG, detail="chatter", severity="info"))
+    assert stream.getvalue() == ""
+    console.event(event(Kind.SYSLOG, stage="partitioning", severity="info"))
+    assert ("partitioning" in stream.getvalue()) == (tty or as_json)
+    console.event(event(Kind.OFFER))
+    assert "OFFER" in stream.getvalue().upper()

@@ -125,3 +125,12 @@ def test_whatever_breaks_each_event_is_kept_once_or_counted_lost(
     assert not outbox.pending
     assert control.kept == sorted(set(control.kept), key=int)
     assert len(control.kept) + control.lost == put
+
+
+def test_a_line_of_a_log_takes_no_events_place() -> None:
+    outbox = Outbox(limit=10)
+    line = Event(Kind.SYSLOG, None, "n1", "hello")
+    assert [outbox.put(line) for _ in range(5)] == [True, True, False, False, False]
+    for _ in range(8):
+        assert outbox.put(Event(Kind.OFFER, None, "n1", "x"))
+    assert (len(outbox), outbox.lost) == (10, 0)

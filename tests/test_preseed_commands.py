@@ -15,6 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from netboot.errors import NotBootable
+from netboot.events import Event, Kind
+from netboot.stages.installer import begun
 from tests.installer_shell import HostShell, Initrd, command, copy, unpack
 from tests.test_preseed import CASES, COMMANDS, HASH, KEYS, TOKEN_URL, preseed, questions
 
@@ -64,6 +66,24 @@ def asked(shell: HostShell) -> list[tuple[str, dict[str, str]]]:
 def test_the_answer_files_arrival_is_told(shell: HostShell) -> None:
     assert shell.run(command(preseed(), "preseed/early_command")).returncode == 0
     assert asked(shell) == [("progress", {"stage": "early"})]
+
+
+@pytest.mark.parametrize(
+    ("folder", "stage"),
+    [
+        ("base-installer.d", "base-system"),
+        ("pre-pkgsel.d", "packages"),
+        ("finish-install.d", "late"),
+    ],
+)
+def test_where_the_installer_runs_hooks_ours_tells_of_the_stage(
+    shell: HostShell, folder: str, stage: str
+) -> None:
+    shell.run(command(preseed(), "preseed/early_command"))
+    shell.stub("wget", 'echo "$*" >> /log/wget; exit 4')
+    assert shell.run(f"/usr/lib/{folder}/01netboot").returncode == 0, "a server that is away"
+    assert asked(shell)[1:] == [("progress", {"stage": stage})]
+    assert begun(Event(Kind.PROGRESS, None, "n1", "", {"stage": stage})) is not None
 
 
 # --- the disk

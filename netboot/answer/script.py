@@ -7,7 +7,8 @@ A script's names, the same for every template:
   ``node.known`` false;
 - ``vars``: the same as ``node.vars``, a node's own winning over its groups', these over its
   profile's;
-- ``server.address``, ``server.port``, ``server.url``;
+- ``server.address``, ``server.port``, ``server.url``; ``server.syslog``, the UDP port where
+  installers may log to, only where we hear them;
 - ``image.name``, ``image.version``, ``image.url``: only where the profile has an image;
 - ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
   are, only where it has a token;
@@ -196,7 +197,8 @@ def _countdown(node: Node | None, profile: Profile, whom: str) -> int:
 
 
 def _server_names(server: Server) -> Names:
-    return Names({"address": server.http_host, "port": server.http_port, "url": server.url})
+    names = {"address": server.http_host, "port": server.http_port, "url": server.url}
+    return Names(names if server.syslog_port is None else {**names, "syslog": server.syslog_port})
 
 
 def _profile_names(profile: Profile) -> Names:

@@ -7,6 +7,7 @@ restart of ours. What is remembered here narrows it further:
   else's MAC from another network gives no secret.
 * A boot begins with a DISCOVER. Its tokens, however many scripts were asked for, belong to the
   first address that shows one.
+* Its log is taken from the addresses its tokens went to and were shown by, until it begins anew.
 * Each file behind them is given once a boot; the second time is an alarm, for then somebody read
   the machine's secrets beside it, or is trying to.
 
@@ -18,6 +19,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netboot.answer.tokens import TOKEN_LIFETIME
+from netboot.boot.tables import remember
 from netboot.errors import AlreadyGiven, NotServed
 from netboot.model import Mac
 
@@ -49,6 +52,7 @@ class Attempts:
         self._heard: OrderedDict[Mac, float] = OrderedDict(heard or {})
         self.changed = False
         self._uses: OrderedDict[Mac, _Use] = OrderedDict()
+        self._speakers: OrderedDict[str, tuple[Mac, float]] = OrderedDict()
 
     def discovered(self, mac: Mac, now: float) -> None:
         """A DISCOVER of ``mac`` came in at ``now``, in seconds since the epoch: a boot begins."""
@@ -66,6 +70,17 @@ class Attempts:
     def heard(self, now: float) -> dict[Mac, float]:
         """The DISCOVERs that still count, for the disk."""
         return {mac: at for mac, at in self._heard.items() if now - at <= HEARD_SECONDS}
+
+    def speaks(self, mac: Mac, address: str, now: float) -> None:
+        """``address`` was given a token of ``mac`` at ``now``, or showed one."""
+        remember(self._speakers, address, (mac, now), at_most=MAX_BOOTS)
+
+    def speaker(self, address: str, now: float) -> Mac | None:
+        """Whose boot under way ``address`` belongs to."""
+        mac, since = self._speakers.get(address, (None, 0.0))
+        if mac is None or now - since > TOKEN_LIFETIME or since < self._heard.get(mac, since):
+            return None
+        return mac
 
     def show(self, mac: Mac, address: str) -> None:
         """``address`` showed a token of ``mac``: from now on this boot's tokens are its own.

@@ -1,8 +1,9 @@
 """Who shows a token: one boot of one machine, which gets its files and says how far it is.
 
-A token opens what it was made for: while its machine is to be installed (or boots with an answer
-file), for the installation it was made for, from the first address that shows it, and each secret
-file once. Once the installer called home it opens nothing.
+A token opens what it was made for: while its machine is to be installed or wiped (or boots with an
+answer file), for the installation it was made for, from the first address that shows it, and each
+secret file once. Once the installer called home it opens nothing; once it was given up it opens no
+file, and what it says is still heard.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from netboot.boot.machines import Machines
 from netboot.boot.personal import Personal
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
-from netboot.model import Client, Mac, Node, Profile
+from netboot.model import Client, Mac, Node, Profile, State
 
 MAX_REPORT = 500
 """Characters of each thing an installer says that are kept."""
@@ -85,18 +86,36 @@ class Bearers:
         Raises:
             NotServed: the token is not good.
         """
-        client, _profile = self._bearer(token)
+        client, installs = self._reporter(token)
         mac, node = client.mac, self._machines.node(client)
         self._shown(mac, peer)
         said = {key: query[key][:MAX_REPORT] for key in _REPORTED if query.get(key)}
         detail = ", ".join(_REPORTED[key].format(said[key]) for key in said)
         said.pop("detail", None)  # it stands in the line
-        if last:
+        if last and installs:
             self._machines.installations.called_home(mac, node, self._machines.clock())
             self.on_home()
             self._machines.home(mac, _installation(node), detail, **said)
         else:
             self._machines.record(Kind.PROGRESS, mac, detail or "it is at work", **said)
+
+    def _reporter(self, token: str) -> tuple[Client, bool]:
+        """Whose boot a token is of, and whether that erases its disk.
+
+        An installer that was given up, for it took too long, is still heard: it may get there.
+
+        Raises:
+            NotServed: it is no token, or that boot has nothing more to say.
+        """
+        grant = self._tokens.check(token)
+        client = self._machines.as_ipxe(grant.mac)
+        node = self._machines.node(client)
+        given_up = node is not None and node.state is State.FAILED
+        done = self._machines.installations.is_done(grant.mac, node)
+        if given_up and not done and grant.installation == _installation(node):
+            return client, True
+        client, profile = self._bearer(token)
+        return client, profile.installs
 
     def _bearer(self, token: str) -> tuple[Client, Profile]:
         """Whose boot a token is of, and what it boots.
@@ -130,6 +149,7 @@ class Bearers:
             line = f"{problem}; asked for by {peer}"
             self._machines.record(Kind.ALARM, mac, line, address=peer)
             raise
+        self._machines.speaks(mac, peer)
 
 
 def _needs_token(profile: Profile) -> bool:

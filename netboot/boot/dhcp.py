@@ -13,6 +13,7 @@ from netboot.boot.journal import Note
 from netboot.boot.offers import Asked, Offer, asks, chaddr, prepare, question, sentence
 from netboot.boot.packet import PacketPort, RawSender, address_towards
 from netboot.boot.tables import remember
+from netboot.boot.tally import ACKNOWLEDGED, IGNORED, NOT_FOR_US, OFFERED, Tally
 from netboot.boot.udp import Reactor, UdpPort
 from netboot.errors import MalformedPacket
 from netboot.events import Kind
@@ -69,6 +70,7 @@ class ProxyDhcp:
         self._addresses = addresses
         self._advertised = set(addresses.values())
         self.drops: Counter[str] = Counter()
+        self.tally = Tally()
         self._ports = {
             name: PacketPort(reactor, name, partial(self._on_dhcp_port, name), self.drops)
             for name in addresses
@@ -125,6 +127,7 @@ class ProxyDhcp:
             self._ports[interface].broadcast(packet)
         elif self._raw is not None:
             self._raw.send(asked.message.giaddr, packet)
+        self.tally.count(asked.client.arch, OFFERED)
         self._plane.exchanged(asked.client.mac, offer.notes)
 
     def _newly_asked(self, payload: bytes) -> Asked | None:
@@ -135,6 +138,7 @@ class ProxyDhcp:
         message, client = heard
         if message.type == iana.REQUEST:
             self._learn(message)
+            self.tally.chosen(message)
         if message.type != iana.DISCOVER:
             return None
         return Asked(question(payload), message, client)
@@ -148,6 +152,7 @@ class ProxyDhcp:
         offer = prepare(asked, decision, server, shapes)
         if offer is None:
             self._asked.pop(key, None)
+            self.tally.count(asked.client.arch, IGNORED)
             heard = asks(asked)
             self._plane.record(heard.kind, mac, heard.detail, **heard.data)
             self._plane.record(Kind.IGNORED, mac, decision.reasons[-1])
@@ -171,7 +176,9 @@ class ProxyDhcp:
         reply = proxydhcp.acknowledge(message, client, decision, self._plane.server(local))
         if reply is None:
             self.drops["dhcp: 4011 request that is not for us"] += 1
+            self.tally.count(client.arch, NOT_FOR_US)
             return
+        self.tally.count(client.arch, ACKNOWLEDGED)
         self._plane.record(Kind.REQUEST_4011, client.mac, sentence(client), address=peer[0])
         target = proxydhcp.ack_destination(message, peer)
         self._pxe.send(splice(self._templates(local)[reply.form], reply), target)

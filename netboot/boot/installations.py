@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from netboot.boot.tables import remember
+from netboot.lifecycle import PAUSES
 from netboot.model import Mac, Node, State
 
 MAX_DONE = 32_768
@@ -69,7 +70,9 @@ class Installations:
             node = node_of(mac)
             if node is None:
                 continue
-            if node.state is State.INSTALLED or node.installation > number:
+            if node.state in PAUSES:
+                continue  # it shows when the node comes back to the state it was in
+            if node.state in _SHOWN or node.installation > number:
                 del self._done[mac]
                 self._said.pop(mac, None)
                 self.version += 1
@@ -77,6 +80,10 @@ class Installations:
             elif now - self._said.get(mac, 0.0) >= SAY_AGAIN:
                 self._said[mac] = now
                 yield mac, number
+
+
+_SHOWN = (State.INSTALLED, State.RETIRED)
+"""States from which no installer starts again under the same number."""
 
 
 def _wanted(node: Node | None) -> int:

@@ -217,6 +217,8 @@ class Journal:
 
     def _is_affordable(self, kind: Kind, node: str | None, now: float) -> bool:
         """Kind by kind, so that no flood of one hides another, least of all an alarm."""
+        if kind is Kind.SYSLOG:
+            return True  # whoever hears it has allowances of its own
         if node is None:
             return self._strangers.allows(kind.value, now)
         return self._nodes.allows(f"{node} {kind.value}", now)

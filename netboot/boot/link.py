@@ -10,7 +10,8 @@ Rules:
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ class ControlLink:
         socket_path: control's ``boot.sock``; it need not exist yet.
         snapshot_path: where the last snapshot is kept.
         on_snapshot: called with each snapshot, for one kept on disk from within ``start``.
+
+    Attributes:
+        drops: what control will not hear of, by reason.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class ControlLink:
         self._on_snapshot = on_snapshot
         self._instance = uuid.uuid4().hex
         self._outbox = Outbox()
+        self.drops: Counter[str] = Counter()
         self._session: _Session | None = None
         self._next_delay = FIRST_RETRY
         self._retry: DelayedCall | None = None
@@ -89,14 +94,15 @@ class ControlLink:
 
     def send(self, event: Event) -> None:
         """Keep an event until control has it. Never waits, never raises."""
-        self._outbox.put(event)
-        if self._session is not None:
+        if not self._outbox.put(event):
+            self.drops["syslog: the control program is away"] += 1
+        elif self._session is not None:
             self._session.flush_soon()
 
-    def count(self, dropped: Mapping[str, int]) -> None:
-        """Tell control what was dropped since the start, if it is there."""
+    def count(self, counts: Counts) -> None:
+        """Tell control what was counted since the start, if it is there."""
         if self._session is not None and self._session.greeted:
-            self._session.write(Counts(dict(dropped)))
+            self._session.write(counts)
 
     def stop(self) -> "Deferred[None]":
         """Send what is still here, for at most ``STOP_GRACE``, and hang up.

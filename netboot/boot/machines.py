@@ -58,6 +58,7 @@ class Machines:
         snapshot: every registered node.
         journal: where events go.
         own_addresses: ours; what they ask for is a self-check's, and no machine's business.
+        syslog_port: where installers may log to, None where nobody would hear them.
         on_lesson: called with every lesson worth keeping when one is new.
     """
 
@@ -87,6 +88,7 @@ class Machines:
         self._picked: OrderedDict[Mac, str] = OrderedDict()
         self.journal: Journal | None = None
         self.own_addresses: frozenset[str] = frozenset()
+        self.syslog_port: int | None = None
         self.on_lesson: Callable[[Mapping[Mac, Learned]], None] = lambda _lessons: None
 
     # --- what they get
@@ -136,7 +138,8 @@ class Machines:
 
     def server(self, address: str) -> Server:
         """How machines that reach us at ``address`` are told to come back."""
-        return Server(address, self._advertise or address, self._http_port)
+        http_host = self._advertise or address
+        return Server(address, http_host, self._http_port, self.syslog_port)
 
     # --- who they are
 
@@ -176,6 +179,14 @@ class Machines:
     def at(self, address: str) -> Mac | None:
         """Who uses ``address``."""
         return self._macs.get(address)
+
+    def speaks(self, mac: Mac, address: str) -> None:
+        """``address`` was given a token of ``mac``, or showed one."""
+        self.attempts.speaks(mac, address, self.clock())
+
+    def speaker(self, address: str) -> Mac | None:
+        """Whose boot under way ``address`` belongs to; None for every other address."""
+        return self.attempts.speaker(address, self.clock())
 
     # --- what becomes of them
 

@@ -29,10 +29,12 @@ from netboot.boot.link import ControlLink
 from netboot.boot.machines import Machines
 from netboot.boot.personal import Personal
 from netboot.boot.plane import BootPlane
+from netboot.boot.syslog import InstallerLog
 from netboot.boot.tftp import TftpLimits, TftpServer
 from netboot.config import Settings
 from netboot.console import Console
 from netboot.errors import ConfigError
+from netboot.frames import Counts
 from netboot.guide import see
 from netboot.learning import Learning
 from netboot.media import library, mirror
@@ -124,8 +126,9 @@ class BootProgram:
             ),
         )
         self._http = BootHttp(reactor, self._plane, port=settings.http.port)
-        counters = (self._dhcp.drops, self._tftp.drops, self._http.drops, self._journal.drops)
-        self._drops = DropReport(counters)
+        self._syslog = InstallerLog(reactor, self._machines, port=settings.syslog.port)
+        parts = (self._dhcp, self._tftp, self._http, self._syslog, self._journal, self._link)
+        self._drops = DropReport([part.drops for part in parts])
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
         self._machines.rules = _rules(settings, console.line)
@@ -142,12 +145,14 @@ class BootProgram:
         self._opened("UDP", iana.PXE_PORT, self._dhcp.start)
         self._opened("UDP", self._settings.tftp.port, self._tftp.start)
         self._opened("TCP", self._settings.http.port, self._http.start)
+        self._hear_installers()
         self._link.start()
         self._reactor.addSystemEventTrigger("before", "shutdown", self._journal.flush)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._link.stop)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._http.stop)
         self._reactor.addSystemEventTrigger("during", "shutdown", self._dhcp.stop)
         self._reactor.addSystemEventTrigger("during", "shutdown", self._tftp.stop)
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._syslog.stop)
         self._reactor.callWhenRunning(self._ready)
         self._reactor.callInThread(self._find_mirror)
         self._reactor.callLater(TICK_SECONDS, self._tick)
@@ -169,6 +174,21 @@ class BootProgram:
                 if by is not None
                 else f"cannot be opened: {error.strerror}",
             ) from error
+
+    def _hear_installers(self) -> None:
+        """The one port that machines boot without: a log server may well have it."""
+        if not self._settings.syslog.listen:
+            return
+        try:
+            self._syslog.start()
+        except OSError as error:
+            port = self._settings.syslog.port
+            held = holder("udp", port) if error.errno == errno.EADDRINUSE else None
+            why = f"is held by {held}" if held else f"cannot be opened: {error.strerror}"
+            self._console.line(
+                f"UDP port {port} {why}: installers' own logs will not be in the timeline; "
+                "[syslog] port = another, or listen = false"
+            )
 
     def _find_mirror(self) -> None:
         """In a thread: the host's apt is asked, which takes longer than a machine should wait."""
@@ -193,8 +213,17 @@ class BootProgram:
         self._ticks += 1
         if self._ticks % KEEP_EVERY == 0:
             self._keep_heard()
-            self._link.count(self._drops.totals())
+            self._link.count(self._counts())
         self._keep_done()
+
+    def _counts(self) -> Counts:
+        return Counts(
+            dict(self._drops.totals()),
+            self._dhcp.tally.requests(),
+            self._tftp.sent,
+            dict(self._addresses),
+            self._dhcp.tally.servers(),
+        )
 
     def _keep_done(self) -> None:
         if self._installations.changed:

@@ -15,6 +15,8 @@ from netboot.events import Event, Kind
 
 MAX_BUFFERED_EVENTS = 10_000
 """Events kept while control is away: a storm of 1,000 machines, ten events each."""
+LOG_SHARE = 0.2
+"""Of that room, how full it may be for a line of an installer's log still to be taken."""
 MAX_BATCH_EVENTS = 200
 """Events in one frame, so in one transaction."""
 MAX_EVENT_BYTES = 8 * 1024
@@ -45,12 +47,19 @@ class Outbox:
         """Whether control has not confirmed everything."""
         return self._newest > self._confirmed
 
-    def put(self, event: Event) -> None:
-        """Number an event and keep it; the oldest one goes where there is no room."""
+    def put(self, event: Event) -> bool:
+        """Number an event and keep it; the oldest one goes where there is no room.
+
+        Returns:
+            False for a line of a log that is not kept: it takes no event's place.
+        """
+        if event.kind is Kind.SYSLOG and len(self._kept) >= self._limit * LOG_SHARE:
+            return False
         if len(self._kept) >= self._limit:
             self._kept.popleft()
         self._kept.append(_encoded(event))
         self._newest += 1
+        return True
 
     def confirm(self, seq: int) -> None:
         """Forget everything up to number ``seq``, which control has; an old number does nothing."""

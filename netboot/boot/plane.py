@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.script import error_script
+from netboot.answer.told import told
 from netboot.boot.bearers import Bearers
 from netboot.boot.http import SentFile
 from netboot.boot.machines import Machines
@@ -21,8 +21,6 @@ from netboot.model import (
     Image,
     ImageFile,
     Mac,
-    Node,
-    Override,
     Verdict,
 )
 from netboot.snapshot import EMPTY
@@ -30,8 +28,6 @@ from netboot.wire.pxe import RASPBERRY_PI_OUIS
 
 AUTOEXEC = "autoexec.ipxe"
 """What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
-IMAGE_URL = "sanboot_url"
-"""The variable of profile ``sanboot`` that names the image."""
 
 _WHOLE = 200
 _NO_SUCH_RANGE = 416
@@ -153,14 +149,17 @@ class BootPlane:
         machines.heard(mac, peer)
         profile = machines.choose(mac, decision.profile, query.get("profile", ""))
         node, server = machines.node(client), machines.server(local)
-        told = with_image(node, decision.override)
         try:
             token = self._bearers.issue(mac, node, profile)
             profiles = machines.rules.profiles.values()
-            text = self._personal.script(client, told, profile, server, token, profiles)
+            text = self._personal.script(
+                client, told(node, decision), profile, server, token, profiles
+            )
         except NotBootable as problem:
             machines.record(Kind.FAILED, mac, str(problem), profile=profile.name)
             return error_script(str(problem), server, mac)
+        if token is not None:
+            machines.speaks(mac, peer)
         installation = {"installation": node.installation} if profile.installs and node else {}
         machines.record(
             Kind.SCRIPT,
@@ -212,13 +211,6 @@ class BootPlane:
         elif not sent.complete and sent.sent:
             problem = f"{sent.name} by HTTP broke off after {sent.sent} of {sent.size} bytes"
             self._machines.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
-
-
-def with_image(node: Node | None, override: Override | None) -> Node | None:
-    """The node with the variable that the script of profile ``sanboot`` starts from."""
-    if node is None or override is None or override.image is None:
-        return node
-    return replace(node, vars={**node.vars, IMAGE_URL: override.image})
 
 
 def _kind_of(name: str) -> Kind:

@@ -112,6 +112,7 @@ class TftpServer:
 
     Attributes:
         drops: what was ignored or refused, by reason.
+        sent: bytes that were acknowledged, of the transfers that ended.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class TftpServer:
         limits: TftpLimits = TftpLimits(),
     ) -> None:
         self.drops: Counter[str] = Counter()
+        self.sent = 0
         self._reactor = reactor
         self._find = find
         self._on_outcome = on_outcome
@@ -264,6 +266,7 @@ class TftpServer:
 
     def _report(self, name: str, size: int, running: Running, result: Result) -> None:
         core = running.core
+        self.sent += core.sent
         seconds = self._reactor.seconds() - running.started
         outcome = Outcome(running.peer[0], name, size, core.sent, seconds, result, core.detail)
         self._on_outcome(outcome)

@@ -60,6 +60,8 @@ class Console:
         """Show one event, unless too many came; never raises."""
         self._heard = self._heard or event.kind is not Kind.LOST
         boot = self._followed(event) if self._terminal else None
+        if event.kind is Kind.SYSLOG and "stage" not in event.data:
+            return  # the timeline has it; the screen is for boots
         self._sum_up(event.time)
         if not self._budget.allows(event):
             return
