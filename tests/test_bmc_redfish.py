@@ -1,9 +1,11 @@
 """Redfish by our client, against a BMC with bad days: what is survived, and what is said of it."""
 
 import email.utils
+import json
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -22,6 +24,7 @@ from netboot.bmc.model import (
 )
 from netboot.bmc.open import open_driver
 from netboot.bmc.redfish import RedfishDriver
+from netboot.bmc.redfish_words import unsigned
 from netboot.errors import BmcError
 from tests.fakes import (
     LOGIN,
@@ -409,6 +412,27 @@ def test_an_image_is_inserted_in_place_of_the_one_before() -> None:
 def test_a_slot_that_is_not_there_is_named_with_those_that_are() -> None:
     with driving(FakeBmc(slots=_cd())) as driver, pytest.raises(BmcError, match="it has Cd1"):
         driver.insert("http://boot/x.iso", "Cd2")
+
+
+SIGNED = "http://boot/x.iso?X-Signature=5ecret&X-Expires=9"
+
+
+def test_what_an_images_url_is_signed_by_is_sent_and_never_shown() -> None:
+    target = "/redfish/v1/Managers/1/VirtualMedia/Cd1/Actions/VirtualMedia.InsertMedia"
+    words = {"error": {"message": f"{SIGNED} is not there"}}
+    refusal = Fault("status", "POST", target, status=400, body=json.dumps(words).encode())
+    bmc = FakeBmc(slots=_cd(), faults=[refusal])
+    with driving(bmc) as driver:
+        with pytest.raises(BmcError, match=r"http://boot/x\.iso\?… is not there") as refused:
+            driver.insert(SIGNED)
+        request = driver.insert(SIGNED)
+        assert driver.observe().media[0].image == SIGNED
+    body = '{"Image": "http://boot/x.iso?…", "Inserted": true, "WriteProtected": true}'
+    assert request == f"POST {target} {body}"
+    assert refused.value.request == request
+    assert "5ecret" not in unsigned(
+        f"POST /api/msd/write_remote?url={quote(SIGNED, safe='')}&image=x"
+    )
 
 
 def test_an_insertion_that_fails_as_a_task_is_an_error_in_its_words() -> None:

@@ -196,6 +196,18 @@ class TestOurDriver:
         assert read(again, 1) == b"X"
         again.close()
 
+    def test_by_force_it_is_taken_from_whoever_has_it(self, bmc: IpmiBmc, line: SerialLine) -> None:
+        other = driver_of(bmc)  # another program
+        taken = other.console(force=True)
+        with pytest.raises(BmcError, match="has ended the console"):
+            read(line, 1)
+        taken.write(b"x")
+        assert read(taken, 1) == b"X"
+        taken.close()
+        by_nobody = other.console(force=True)
+        by_nobody.close()
+        other.close()
+
     def test_the_machine_hangs_up(self, line: SerialLine, machine: SerialMachine) -> None:
         line.write(b"x")
         machine.await_typed(b"x")

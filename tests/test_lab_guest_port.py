@@ -1,16 +1,36 @@
 """What a guest and its BMC say to each other over the virtio-serial port."""
 
+import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netboot.errors import OperationError
+from netboot.lab.program import Program
 from netboot.lab.up import guest_port
 from netboot.lab.up.guest_port import GuestPort
+from netboot.lab.up.node import QemuMachine
+from netboot.lab.up.qemu import GUEST_PORT, Hardware
+from netboot.media import cpio
+from tests.test_cli_node import await_
 
 ADDRESS = "10.78.0.11"
+BOOTED_WITHIN = 120.0
+"""Seconds for a kernel and its initrd, with other tests on two cores."""
+PAGE = Path(__file__).parent.parent / "docs" / "lab.md"
+LINUX = """
+for each in proc:proc sysfs:sys devtmpfs:dev tmpfs:run; do
+    mount -t ${each%%:*} none /${each##*:}
+done
+modprobe virtio_pci
+modprobe virtio_console
+/lib/systemd/systemd-udevd --daemon
+udevadm trigger --action=add
+udevadm settle
+"""
 
 
 class Guest:
@@ -68,3 +88,32 @@ def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(guest_port, "CONNECT_TIMEOUT", 0.0)
     with pytest.raises(OperationError, match="No such file"):
         GuestPort(tmp_path / "port", ADDRESS)
+
+
+@pytest.mark.firmware
+@pytest.mark.mirror
+def test_a_linux_guest_does_what_the_documentation_says(images: Path, tmp_path: Path) -> None:
+    said = re.search(r"```sh\n(exec 3.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert said
+    script = f"{LINUX}{said[1]}echo learned $address\n"
+    debian, initrd = images / "debian-12" / "current", tmp_path / "initrd"
+    ours = b"".join(cpio.pack({"guest": script.encode()}))
+    initrd.write_bytes((debian / "initrd.gz").read_bytes() + ours)
+    linux = ["-kernel", debian / "linux", "-initrd", initrd]
+    linux += ["-append", "console=ttyS0 quiet rdinit=/bin/sh -- /guest"]
+
+    def start(command: list[str], log: Path) -> Program:
+        own = [word.removesuffix(",bootindex=0") for word in command]  # the kernel has that place
+        words = [*own, *linux]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return Program(process, log, name="QEMU")
+
+    machine = QemuMachine(Hardware("n1", "bios", 512, [], []), tmp_path, [], start)
+    port = GuestPort(tmp_path / GUEST_PORT, ADDRESS)
+    try:
+        machine.power_on()
+        machine.program.wait_for(f"learned {ADDRESS}", BOOTED_WITHIN)
+        await_(lambda: port.announced == ADDRESS, "the announcement")
+    finally:
+        machine.close()
+        port.close()

@@ -127,7 +127,8 @@ class FakeLine:
 class ConsoleBmc(FakeBmc):
     line: FakeLine | None = None
 
-    def console(self) -> FakeLine | None:
+    def console(self, *, force: bool = False) -> FakeLine | None:
+        self.asked.append("console, by force" if force else "console")
         return self.line
 
 
@@ -155,7 +156,8 @@ class Site:
         return self.actions.consoles
 
     def told(self) -> list[str]:
-        return [record.event.detail for record in self.store.timeline("n1")]
+        events = [record.event for record in self.store.timeline("n1")]
+        return [event.detail for event in events if event.kind is not Kind.STATE]
 
 
 @pytest.fixture
@@ -185,6 +187,7 @@ class TestConsoles:
             "console closed: lines of it kept: 3",
         ]
         kinds = [record.event.kind for record in site.store.timeline("n1")]
+        kinds = [kind for kind in kinds if kind is not Kind.STATE]
         assert kinds == [Kind.BMC, *[Kind.CONSOLE] * 3, Kind.BMC]
 
     def test_nothing_is_kept_when_nothing_is_to_be(self, site: Site) -> None:
@@ -196,12 +199,29 @@ class TestConsoles:
 
     def test_one_at_a_time_for_each_machine(self, site: Site) -> None:
         first = site.consoles.open("n1", "alice", "test", keep=True)
-        with pytest.raises(OperationError, match="open already: alice has it"):
+        with pytest.raises(OperationError, match="open already: alice has it; --force takes it"):
             site.consoles.open("n1", "bob", "test", keep=True)
         other = site.consoles.open("n2", "bob", "test", keep=True)
         other.close()
         first.close()
         site.consoles.open("n1", "bob", "test", keep=True).close()
+
+    def test_by_force_it_is_taken_from_whoever_has_it(self, site: Site) -> None:
+        first = site.consoles.open("n1", "alice", "test", keep=False)
+        second = site.consoles.open("n1", "bob", "test", keep=False, force=True)
+        with pytest.raises(OperationError, match="bob has taken the console"):
+            first.read()
+        first.close()
+        with pytest.raises(OperationError, match="bob has it"):
+            site.consoles.open("n1", "carol", "test", keep=True)
+        second.close()
+        assert site.bmc.asked == ["console", "console, by force"]
+        assert site.told() == [
+            "alice asked: console",
+            "console closed: nothing of it is kept",
+            "bob asked: console, by force",
+            "console closed: nothing of it is kept",
+        ]
 
     def test_not_more_than_so_many(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(consoles, "MOST_CONSOLES", 1)
@@ -378,6 +398,20 @@ def test_on_a_terminal_through_the_control_program(
     machine.say(b"again\r\n")
     again.await_output(b"again")
     again.process.terminate()
+
+
+def test_by_force_through_the_control_program(
+    served: Path, console: Console, machine: SerialMachine
+) -> None:
+    first = console(served, "--follow", terminal=False)
+    machine.say(b"ready")
+    first.await_output(b"ready")
+    second = console(served, "--force", terminal=False)
+    assert first.process.wait(PATIENCE) == 1
+    assert "has taken the console" in first.errors()
+    second.type(b"x")
+    second.await_output(b"X")
+    second.process.terminate()
 
 
 def test_without_the_control_program_and_through_pipes(

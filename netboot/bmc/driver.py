@@ -70,10 +70,10 @@ class SerialLine(Protocol):
 class HasConsole(Protocol):
     """A driver that may reach the serial line."""
 
-    def console(self) -> SerialLine | None:
+    def console(self, *, force: bool = False) -> SerialLine | None:
         """The machine's serial line, until it is closed; None where this BMC has none.
 
-        The line outlives the driver's ``close``.
+        The line outlives the driver's ``close``. ``force`` takes it from whoever has it.
         """
 
 

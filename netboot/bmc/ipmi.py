@@ -166,13 +166,13 @@ class IpmiDriver:
         """What the BMC's own identity and its FRU inventory say."""
         return ipmi_fru.hardware(self._session.request)
 
-    def console(self) -> SolLine:
+    def console(self, *, force: bool = False) -> SolLine:
         """The serial line, by SOL in a session of its own.
 
         Raises:
-            BmcError: somebody else has it, or it is not to be had.
+            BmcError: somebody else has it and keeps it, or it is not to be had.
         """
-        return SolLine(self._connect_lasting())
+        return SolLine(self._connect_lasting(), force=force)
 
     def close(self) -> None:
         """Log out."""

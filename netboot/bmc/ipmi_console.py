@@ -50,13 +50,20 @@ class SolLine:
 
     Args:
         session: logged in, and for this line alone; it is closed with the line.
+        force: whether it is taken from whoever has it.
         clock: seconds, for tests.
 
     Raises:
         BmcError: the BMC has no serial line for us, in its words; the session is closed.
     """
 
-    def __init__(self, session: SolSession, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        session: SolSession,
+        *,
+        force: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._session = session
         self._clock = clock
         self._sol = Sol()
@@ -64,6 +71,8 @@ class SolLine:
         self._changed = threading.Condition()
         self._alive = clock() + ALIVE_EVERY
         session.on_sol(self._take)
+        if force:
+            self._deactivate()
         try:
             said = session.request(_APP, _ACTIVATE, (_SOL, _INSTANCE, _PROTECTED, 0, 0, 0))
         except BmcError:
@@ -112,9 +121,13 @@ class SolLine:
             self._changed.notify_all()
         self._session.on_sol(None)
         if was_open:
-            with contextlib.suppress(BmcError):
-                self._session.request(_APP, _DEACTIVATE, (_SOL, _INSTANCE, 0, 0, 0, 0))
+            self._deactivate()
         self._session.close()
+
+    def _deactivate(self) -> None:
+        """End SOL, whoever has it (section 24.2)."""
+        with contextlib.suppress(BmcError):  # nobody has
+            self._session.request(_APP, _DEACTIVATE, (_SOL, _INSTANCE, 0, 0, 0, 0))
 
     def _take(self, packet: bytes) -> Sequence[bytes]:
         """Take a payload, in the session's own thread."""

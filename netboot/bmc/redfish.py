@@ -157,13 +157,13 @@ class RedfishDriver:
             frozenset(name for name, has in can.items() if has),
         )
 
-    def console(self) -> SerialLine | None:
+    def console(self, *, force: bool = False) -> SerialLine | None:
         """The serial line by IPMI of the same BMC, where it says that it speaks it."""
         port = self._system.ipmi_port
         if self._open_ipmi is None or port is None:
             return None
         ipmi = self._open_ipmi(port)
-        return ipmi.console() if isinstance(ipmi, HasConsole) else None
+        return ipmi.console(force=force) if isinstance(ipmi, HasConsole) else None
 
     def screenshot(self) -> bytes | None:
         """What the machine shows, where this kind of BMC sees it."""

@@ -27,7 +27,7 @@ import sushy.main  # type: ignore[import-untyped]
 from netboot.bmc.address import Address
 from netboot.bmc.model import Login, Tls
 from netboot.bmc.redfish_transport import Transport, why_lost
-from netboot.bmc.redfish_words import Json, is_busy, parsed, retry_after, words
+from netboot.bmc.redfish_words import Json, is_busy, parsed, retry_after, unsigned, words
 from netboot.errors import BmcError
 
 ROOT = "/redfish/v1/"
@@ -201,7 +201,8 @@ class Connection:
                 raise BmcError(problem, retryable=True, effect_unknown=True, request=reply.request)
             self.timing.sleep(self.timing.pause)
         if state in _FAILED:
-            raise BmcError(f"{reply.request}: {state}: {words(seen.said)}", request=reply.request)
+            problem = unsigned(f"{reply.request}: {state}: {words(seen.said)}")
+            raise BmcError(problem, request=reply.request)
 
     def opened(self) -> tuple[requests.Session, str]:
         """What carries requests that are not Redfish's, logged in, and the URL before a path."""
@@ -305,7 +306,8 @@ class Connection:
             return BmcError(f"{method} {path}: the reply makes no sense", request=request)
         status, said = response.status_code, parsed(response.content)
         told = words(said) if said is not None else "the reply is no JSON object"
-        problem = f"{method} {path}: {status} {response.reason}" + (f": {told}" if told else "")
+        told = f": {told}" if told else ""
+        problem = unsigned(f"{method} {path}: {status} {response.reason}{told}")
         if status == HTTPStatus.UNAUTHORIZED:
             return _ExpiredError(problem, request=request)
         if status == HTTPStatus.PRECONDITION_FAILED:
@@ -321,7 +323,7 @@ class Connection:
         """What it means that no reply came."""
         loss = why_lost(error.__context__ or error)
         return BmcError(
-            f"{method} {path}: {loss.text}",
+            unsigned(f"{method} {path}: {loss.text}"),
             retryable=loss.passes,
             effect_unknown=method != "GET" and loss.sent,
             request=request,
@@ -329,10 +331,10 @@ class Connection:
 
 
 def shown(method: str, path: str, body: Json | None = None, etag: str | None = None) -> str:
-    """A request in one line, for people."""
+    """A request in one line, for people, without what a URL in it may be signed by."""
     match = f" If-Match: {etag}" if etag else ""
     text = "" if body is None else f" {json.dumps(body)}"
-    return f"{method} {path}{match}{text}"[:LONGEST_REQUEST]
+    return unsigned(f"{method} {path}{match}{text}")[:LONGEST_REQUEST]
 
 
 class PreconditionFailedError(BmcError):

@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -29,6 +30,9 @@ _BUSY_MESSAGES = (
     "UnableToModifyDuringSystemPOST",  # likewise
     "SYS518",  # Dell, not yet ready after what went before
 )
+_QUERY = re.compile(
+    r'(https?://[^\s"?]*\?)[^\s"]+|(https?%3A%2F%2F[^\s"&]*?%3F)[^\s"&]+', re.IGNORECASE
+)
 
 
 def parsed(body: bytes) -> Json | None:
@@ -48,6 +52,11 @@ def words(said: Json | None) -> str:
         texts = [error.get("message")]
     told = dict.fromkeys(" ".join(str(text).split()) for text in texts if text)
     return " ".join(told)[:LONGEST_WORDS]
+
+
+def unsigned(text: str) -> str:
+    """``text`` without the queries of the URLs in it, quoted ones too: they may be signatures."""
+    return _QUERY.sub(lambda found: f"{found[1] or found[2]}…", text)
 
 
 def is_busy(status: int, said: Json | None) -> bool:

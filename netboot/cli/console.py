@@ -27,8 +27,9 @@ _CHUNK = 4096
     default=True,
     help="Keep what the machine says in its timeline, as far as there is room.",
 )
+@click.option("--force", is_flag=True, help="Take it from whoever has it.")
 @click.pass_context
-def console(ctx: click.Context, name: str, *, read_only: bool, keep: bool) -> None:
+def console(ctx: click.Context, name: str, *, read_only: bool, keep: bool, force: bool) -> None:
     """Connect to the serial line of the machine NAME, by its BMC.
 
     On a terminal, ~. at the beginning of a line or Ctrl-] ends it. Elsewhere standard input is
@@ -38,7 +39,7 @@ def console(ctx: click.Context, name: str, *, read_only: bool, keep: bool) -> No
     interactive = not read_only and os.isatty(keyboard) and os.isatty(screen)
     with (
         open_inventory(settings(ctx)) as inventory,
-        inventory.bmcs.console(name, keep=keep) as line,
+        inventory.bmcs.console(name, keep=keep, force=force) as line,
     ):
         if interactive:
             click.echo(f"connected to {name}; {ESCAPES} ends it", err=True)
