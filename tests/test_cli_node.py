@@ -189,7 +189,7 @@ def test_an_installed_machine_is_installed_again_only_when_that_is_said(cli: Cli
         ),
         "",
     )
-    assert [one["state"] for one in cli.nodes()] == ["installing", "installing"]
+    assert [one["state"] for one in cli.nodes()] == ["reinstalling", "installing"]
     assert cli("node", "set", "n1", "--installed")[0] == 0
     assert "state      installed" in cli("node", "show", "n1")[1]
 

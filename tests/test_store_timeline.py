@@ -37,11 +37,12 @@ def test_a_name_stands_for_its_events_and_its_macs(store: Store) -> None:
     store.append_events([event(M1, "before it was registered"), event(M2, "another's")])
     store.add(Node("n1", (M1, M3), "local"))
     store.append_events([event(M3, "its second address", "n1"), event(None, "no address", "n1")])
-    own = ["before it was registered", "its second address", "no address"]
+    registered = "discovered → enrolled: registered"
+    own = ["before it was registered", registered, "its second address", "no address"]
     assert details(store, "n1") == own
     assert details(store, "52-54-00-00-00-03") == ["its second address"]
     store.remove("n1")
-    left = ["its second address", "no address", "enrolled → discovered, removed"]
+    left = [*own[1:], "enrolled → discovered: removed"]
     assert details(store, "n1") == left
 
 

@@ -14,6 +14,7 @@ from netboot.cli.console import console
 from netboot.cli.main import settings
 from netboot.cli.node_import import import_
 from netboot.cli.node_install import install
+from netboot.cli.node_state import maintenance, rescue, retire, wipe
 from netboot.cli.pairs import document, json, pairs, table, written
 from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
@@ -160,7 +161,9 @@ def remove(ctx: click.Context, name: str) -> None:
     click.echo(f"node {name} removed")
 
 
-for command in (power, boot, media, inspect, console, install):
+for command in (power, boot, media, inspect, console):
+    node.add_command(command)
+for command in (install, rescue, wipe, maintenance, retire):
     node.add_command(command)
 node.add_command(import_)
 
@@ -195,6 +198,7 @@ def _lines(
 ) -> Iterable[tuple[str, Iterable[str]]]:
     yield "name", [node.name]
     yield "state", [node.state]
+    yield "because", [node.because] if node.because else []
     name, giver = profile_of(node, groups)
     yield "profile", [_from(giver, name or "none")]
     yield "group", [group.name for group in groups]

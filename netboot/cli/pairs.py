@@ -40,9 +40,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def document(kept: Node | Group) -> dict[str, Any]:
     """As JSON data, without what it does not have: a list of them can be imported again."""
     known = msgspec.to_builtins(kept).items()
-    return {key: value for key, value in known if value is not None and key != "installation"}
+    return {key: value for key, value in known if value is not None and key not in _OURS}
 
 
 def json(data: object) -> str:
     """JSON for a person and for programs."""
     return msgspec.json.format(msgspec.json.encode(data)).decode()
+
+
+_OURS = ("installation", "because")
+"""What no person gives of a node."""

@@ -113,7 +113,9 @@ def look(settings: Settings, *, full: bool = False) -> Context:
             unfit=unfit,
             existing=all_interfaces(),
             routes=_attempt(route_table),
-            records=_attempt(lambda: records.read(settings.database, now - DAY)),
+            records=_attempt(
+                lambda: records.read(settings.database, now - DAY, settings.database_password_file)
+            ),
             profiles=profiles,
             broken_profiles=tuple(broken),
             running=running.look(settings, address),

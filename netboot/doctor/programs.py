@@ -13,7 +13,8 @@ from netboot.config import Settings
 from netboot.doctor.context import Context
 from netboot.doctor.finding import Finding, Severity
 from netboot.doctor.running import Running
-from netboot.store.database import path_of
+from netboot.store.database import is_postgresql
+from netboot.store.sqlite import path_of
 
 LARGE_DATABASE = 1_000_000_000
 """Bytes; 100,000 events and as many nodes take far less."""
@@ -29,7 +30,8 @@ def check(context: Context) -> Iterable[Finding]:
     """Programs, their files, the store."""
     yield from programs(context.running)
     yield from files(context.settings)
-    yield store(path_of(context.settings.database))
+    if not is_postgresql(context.settings.database):
+        yield store(path_of(context.settings.database))
 
 
 def programs(running: Running) -> Iterator[Finding]:
@@ -68,8 +70,9 @@ def files(settings: Settings) -> Iterator[Finding]:
         (run / "control.sock", _EVERYBODY),
         (run / "boot.sock", _OTHERS),
         (run / "token.key", _OTHERS),
-        (path_of(settings.database), _OTHERS),
     ]
+    if not is_postgresql(settings.database):
+        limits.append((path_of(settings.database), _OTHERS))
     bad = False
     for path, forbidden in limits:
         try:

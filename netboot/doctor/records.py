@@ -13,7 +13,8 @@ from netboot.groups import Groups, in_effect
 from netboot.model import Mac, Node
 from netboot.snapshot import EMPTY, Snapshot
 from netboot.store import groups, nodes, schema
-from netboot.store.database import path_of, transaction
+from netboot.store.database import engines, is_postgresql, transaction
+from netboot.store.sqlite import path_of
 
 MAX_EVENTS = 20_000
 """Events read; the newest ones where there are more."""
@@ -33,28 +34,32 @@ class Records:
         return [in_effect(node, known.of(node)) for node in self.snapshot.nodes]
 
 
-def read(url: str, since: float) -> Records:
+def read(url: str, since: float, password_file: Path | None = None) -> Records:
     """Read the store; one that was never made holds nothing.
 
     Args:
         url: ``Settings.database``.
         since: seconds since the epoch.
+        password_file: PostgreSQL's.
 
     Raises:
         ConfigError: the URL is none of ours.
         OperationError: the database cannot be read.
     """
-    path = path_of(url)
-    if not path.exists():
+    if not is_postgresql(url) and not path_of(url).exists():
         return Records()
-    with _reading(path) as engine, transaction(engine) as connection:
+    with _reading(url, password_file) as engine, transaction(engine) as connection:
         found = tuple(nodes.read_all(connection)), tuple(groups.read_all(connection))
         return Records(Snapshot(0, *found), tuple(_events(connection, since)))
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
+def _reading(url: str, password_file: Path | None) -> Iterator[sa.Engine]:
+    if is_postgresql(url):
+        engine, _ = engines(url, password_file)
+    else:
+        path = quote(str(path_of(url)))
+        engine = sa.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
     try:
         yield engine
     finally:

@@ -28,11 +28,9 @@ def unlock(connection: sa.Connection, key: str, owner: str) -> None:
     connection.execute(sa.delete(_TABLE).where(_TABLE.c.key == key, _TABLE.c.owner == owner))
 
 
-def forget_owner(connection: sa.Connection, owner: str) -> None:
-    """Give free what ``owner`` has, also under names that begin with it and ``/``."""
-    mine = _TABLE.c.owner == owner
-    turns = _TABLE.c.owner.startswith(f"{owner}/", autoescape=True)
-    connection.execute(sa.delete(_TABLE).where(sa.or_(mine, turns)))
+def forsake(connection: sa.Connection, owner: str) -> None:
+    """Give free all that ``owner`` has."""
+    connection.execute(sa.delete(_TABLE).where(_TABLE.c.owner == owner))
 
 
 _TABLE = schema.bmc_lock

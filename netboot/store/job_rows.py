@@ -126,12 +126,6 @@ def follow(connection: sa.Connection, events: Sequence[Event], now: float) -> No
             connection.execute(given.values(touched=True))
 
 
-def forget_owner(connection: sa.Connection, owner: str, now: float) -> None:
-    """Give free what ``owner`` has, which is gone; those turns are due."""
-    mine = sa.update(_TABLE).where(_TABLE.c.owner == owner, _LIVE)
-    connection.execute(mine.values(owner=None, lease=0.0, due=now))
-
-
 def touched(connection: sa.Connection, number: int) -> bool:
     """Whether the disk was touched for a job."""
     query = sa.select(_TABLE.c.touched).where(_TABLE.c.id == number)

@@ -54,7 +54,7 @@ class NodeEntry(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: LoaderName | None = None
-    state: Literal["enrolled", "installed"] = "enrolled"
+    state: State = State.ENROLLED
 
 
 class NodeChange(Checked, frozen=True):
@@ -161,7 +161,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         serial=_identity(entry, "serial", source, key),
         asset_tag=_identity(entry, "asset_tag", source, key),
         loader=entry.loader,
-        state=State(entry.state),
+        state=entry.state,
     )
     _check_known_by_something(node, source, _below(key, "macs"))
     return node

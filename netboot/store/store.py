@@ -36,18 +36,20 @@ from netboot.store.installations import next_installation, nodes_in_effect, refu
 from netboot.store.jobs import Jobs
 from netboot.store.opened import COMMAND_LINE, bump, version
 from netboot.store.overrides import Overrides
+from netboot.store.repeats import Repeats
 from netboot.store.shapes import (
     Conflict,
     Imported,
     NodeChange,
     changed,
 )
+from netboot.store.strangers import Strangers
 from netboot.store.timelines import Timelines
 from netboot.store.tokens import Tokens
 from netboot.store.words import MAX_NODES
 
 
-class Store(Timelines, Hands, Overrides, Jobs, Tokens, Audit):
+class Store(Timelines, Hands, Overrides, Jobs, Tokens, Audit, Repeats, Strangers):
     """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.

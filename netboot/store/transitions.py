@@ -4,13 +4,13 @@ Every function works in the caller's transaction.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from netboot.events import Event, Kind
-from netboot.lifecycle import TRANSITIONS, Cause, Illegal, after
+from netboot.lifecycle import TRANSITIONS, WORDS, Cause, Illegal, after
 from netboot.model import Mac, Node, State
 from netboot.store import nodes, schema, timeline
 from netboot.store.opened import bump
@@ -134,14 +134,15 @@ def move_behind(connection: sa.Connection, before: Standing, cause: Cause) -> bo
 def register(
     connection: sa.Connection, given: Sequence[Node], keep: Retention, why: Why = NO_REASON
 ) -> None:
-    """Write new nodes: as installed where they are said to have their system, else as enrolled."""
+    """Write new nodes; of what is said of their states, only what concerns a new one counts."""
     rows, events = [], []
     for node in given:
-        cause = Cause.ADOPTED if node.state is State.INSTALLED else Cause.REGISTERED
-        state = after(State.DISCOVERED, cause)
-        mac = node.macs[0] if node.macs else None
+        mac, state = node.macs[0] if node.macs else None, State.DISCOVERED
+        for cause in _REGISTERED_AS.get(node.state, (Cause.REGISTERED,)):
+            change = state, after(state, cause)
+            events.append(_event(node.name, mac, change, cause, why))
+            _, state = change
         rows.append(replace(node, state=state))
-        events.append(_event(node.name, mac, (State.DISCOVERED, state), cause, why))
     nodes.insert(connection, rows)
     timeline.append(connection, events, keep)
 
@@ -163,13 +164,13 @@ def _event(
     name: str, mac: Mac | None, change: tuple[State, State], cause: Cause, why: Why
 ) -> Event:
     old, new = change
-    by = f", asked by {why.by}" if why.by else ""
+    by = f", by {why.by}" if why.by else ""
     because = f": {why.because}" if why.because else ""
     data: dict[str, str | int] = {"from": old.value, "to": new.value, "cause": cause.value}
     if why.by:
         data["by"] = why.by
     when = time.time() if why.time is None else why.time
-    return Event(Kind.STATE, mac, name, f"{old} → {new}, {cause}{by}{because}", data, when)
+    return Event(Kind.STATE, mac, name, f"{old} → {new}: {WORDS[cause]}{by}{because}", data, when)
 
 
 def _write(connection: sa.Connection, now: Standing, because: str) -> None:
@@ -184,3 +185,15 @@ def _write(connection: sa.Connection, now: Standing, because: str) -> None:
 
 
 _NODE = schema.node.c
+_HANDED_BACK = (Cause.REGISTERED, Cause.HAND_BACK)
+_REGISTERED_AS: Mapping[State, tuple[Cause, ...]] = {
+    State.INSTALLED: (Cause.ADOPTED,),
+    State.AVAILABLE: _HANDED_BACK,
+    State.INSPECTING: _HANDED_BACK,
+    State.RESCUE: _HANDED_BACK,
+    State.WIPING: _HANDED_BACK,
+    State.FAILED: _HANDED_BACK,
+    State.MAINTENANCE: (Cause.REGISTERED, Cause.MAINTAIN),
+    State.RETIRED: (Cause.REGISTERED, Cause.RETIRE),
+}
+"""How a node comes to be what another store said that it is; nothing that was under way goes on."""

@@ -139,7 +139,7 @@ class Turns(Opened):
 
         Args:
             key: which one.
-            owner: names one turn; who has it already has it for longer.
+            owner: who has it already has it for longer.
             seconds: how long at most.
             now: epoch seconds.
         """
@@ -150,17 +150,6 @@ class Turns(Opened):
         """Give a BMC free; nothing happens where another has it by now."""
         with self._writing, transaction(self._quick, writes=True) as connection:
             bmc_locks.unlock(connection, key, owner)
-
-    def forget_owner(self, owner: str, now: float) -> None:
-        """Whoever was called ``owner`` is gone: what it had is free, and its turns are due.
-
-        Args:
-            owner: its BMC locks are those of this name, and of this name and ``/`` and more.
-            now: epoch seconds.
-        """
-        with self._writing, transaction(self._quick, writes=True) as connection:
-            job_rows.forget_owner(connection, owner, now)
-            bmc_locks.forget_owner(connection, owner)
 
     def _ended(
         self,
