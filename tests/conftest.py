@@ -21,6 +21,7 @@ from netboot.media import mirror as debian_mirror
 from netboot.media.definition import definitions
 from netboot.media.fetch import fetch
 from netboot.media.progress import silent
+from tests.postgres import cluster, database_url, postgresql_url  # noqa: F401 -- fixtures
 
 # a busy machine is slow; the rest is as Hypothesis has it, in CI the same examples each time
 hypothesis_settings.register_profile("unhurried", hypothesis_settings.default, deadline=None)
@@ -38,6 +39,8 @@ SLOW = frozenset(
         "test_bmc_sushy_tools",
         "test_cli_bmc",
         "test_control_process",
+        "test_dashboard_access",
+        "test_dashboard_live",
         "test_facade_validator",
         "test_http_hostile",
         "test_http_serve",
@@ -47,6 +50,8 @@ SLOW = frozenset(
         "test_media_fetch",
         "test_media_firmware",
         "test_node_console",
+        "test_postgresql",
+        "test_replicas",
         "test_supervisor",
         "test_tftp_lossy",
     }

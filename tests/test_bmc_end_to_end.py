@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ nodes:
   ipmi: {{{DISK_FIRST}, bmc: {{protocols: [ipmi]}}}}
   placemat: {{{DISK_FIRST}, boot: [network, disk], bmc: {{personality: placemat}}}}
   pikvm: {{{DISK_FIRST}, boot: [cd, network, disk], bmc: {{personality: pikvm}}}}
+  facade: {{{DISK_FIRST}, boot: [network, disk], bmc: {{protocols: [ipmi]}}}}
 """
 PROFILE = """
 description = "Says that it came"
@@ -40,6 +42,22 @@ SCRIPT = f"""#!ipxe
 echo {FROM_NETWORK}
 sleep 600
 """
+FACADE_PORT = 8444
+FACADE_USER, FACADE_PASSWORD = "ironic", "pa55-of-the-facade"
+IRONIC = """
+import sys
+import sushy
+
+url, certificate, user, path, target, reset, *image = sys.argv[1:]
+root = sushy.Sushy(url, user, sys.stdin.read(), verify=certificate)
+system = root.get_system(path)
+if image:
+    [drive] = system.managers[0].virtual_media.get_members()
+    drive.insert_media(image[0])
+system.set_system_boot_options(sushy.BootSource(target), sushy.BootSourceOverrideEnabled.ONCE)
+system.reset_system(sushy.ResetType(reset))
+"""
+"""What Ironic does to a machine, by the library that it uses."""
 
 
 @dataclass
@@ -70,10 +88,21 @@ class Operator:
         self._heard[name] = program.position
         return found[0]
 
+    def iso(self, host: object) -> str:
+        """The URL of an image that netboot serves, at this address of its host."""
+        return f"http://{host}:{HTTP_PORT}/images/rescue/rescue.iso"
+
     @property
-    def iso(self) -> str:
-        """The URL of an image that netboot serves, as the BMCs reach it."""
-        return f"http://{self.lab.bmcs.subnet[-2]}:{HTTP_PORT}/images/rescue/rescue.iso"
+    def bmc_iso(self) -> str:
+        """The same as the BMCs reach it."""
+        return self.iso(self.lab.bmcs.subnet[-2])
+
+    def ironic(self, name: str, *words: str) -> None:
+        """Have Ironic's library set a boot override of the facade, and reset: target, ResetType."""
+        url = f"https://{self.site.host.address}:{FACADE_PORT}"
+        where = (url, self.site.data / "facade.pem", FACADE_USER, f"/redfish/v1/Systems/{name}")
+        command = [sys.executable, "-c", IRONIC, *where, *words]
+        self.site.host.run(command, text_input=FACADE_PASSWORD, timeout=TIMEOUT)
 
 
 def nodes_file(lab: Lab) -> str:
@@ -90,6 +119,7 @@ def operator(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "disk.img").write_bytes(boot_sector(FROM_DISK).ljust(1 << 20, b"\0"))
     (folder / "rescue.iso").write_bytes(cd(FROM_CD))
     (folder / "password").write_text("password", "utf-8")
+    (folder / "facade-password").write_text(FACADE_PASSWORD, "utf-8")
     (folder / "lab.yaml").write_text(LAB, "utf-8")
     for kind, name, text in (("profiles", "proof.toml", PROFILE), ("ipxe", "proof.ipxe", SCRIPT)):
         (folder / "templates" / kind).mkdir(parents=True)
@@ -97,8 +127,12 @@ def operator(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     own = folder / "images"  # an image is added to them, and the other tests' are only read
     shutil.copytree(images / "ipxe", own / "ipxe", symlinks=True)
     with Lab(read(folder / "lab.yaml")) as lab:
-        settings = {"server": {"templates": [str(folder / "templates")]}}
         lan = next(iter(lab.networks.values()))
+        settings = {
+            "server": {"templates": [str(folder / "templates")]},
+            "redfish_facade": {"listen": f"{lan.server.address}:{FACADE_PORT}"},
+            "redfish_facade.users": {FACADE_USER: f"file:{folder}/facade-password"},
+        }
         found = Operator(lab, Site(lan, own, "http://mirror.invalid/debian", settings=settings))
         found.types(f"netboot image add rescue {folder}/rescue.iso")
         found.site.serve()
@@ -110,6 +144,7 @@ def operator(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 f"netboot node set {name} --bmc {node.bmcs[0]} --bmc-user admin"
                 f" --bmc-password-file {folder}/password {pin}"
             )
+        found.types("netboot node set facade --label redfish=facade")
         yield found
 
 
@@ -155,7 +190,7 @@ def test_without_an_override_the_machine_comes_and_the_boot_server_decides(
 
 def test_boot_cd_once_boots_from_the_virtual_cd_once(operator: Operator) -> None:
     said = operator.types(
-        f"netboot node media redfish insert {operator.iso} &&"
+        f"netboot node media redfish insert {operator.bmc_iso} &&"
         "netboot node boot redfish cd --once && netboot node power redfish cycle"
     )
     assert "boots cd once" in said
@@ -171,8 +206,21 @@ def test_a_pikvm_fetches_the_image_and_starts_from_it_until_it_is_ejected(
     operator: Operator,
 ) -> None:
     operator.types(
-        f"netboot node media pikvm insert {operator.iso} && netboot node power pikvm cycle"
+        f"netboot node media pikvm insert {operator.bmc_iso} && netboot node power pikvm cycle"
     )
     assert operator.hears("pikvm", FROM_CD, FROM_DISK, FROM_NETWORK) == FROM_CD
     operator.types("netboot node media pikvm eject && netboot node power pikvm cycle")
     assert operator.hears("pikvm", FROM_CD, FROM_DISK, FROM_NETWORK) != FROM_CD
+
+
+def test_a_machine_without_redfish_does_what_ironic_says_over_redfish(operator: Operator) -> None:
+    operator.ironic("facade", "Pxe", "On")
+    assert operator.hears("facade", FROM_NETWORK, FROM_DISK) == FROM_NETWORK
+    iso = operator.iso(operator.site.host.address)
+    operator.ironic("facade", "Cd", "ForceRestart", iso)
+    assert operator.hears("facade", FROM_CD, FROM_DISK, FROM_NETWORK) == FROM_CD
+    operator.types("netboot node power facade reset")
+    assert operator.hears("facade", FROM_CD, FROM_DISK, FROM_NETWORK) == FROM_DISK
+    told = [record.event.detail for record in operator.site.timeline("facade")]
+    for asked in ("boot pxe once", f"insert {iso}", "boot cd once", "power reset"):
+        assert f"{FACADE_USER} over Redfish asked: {asked}" in told

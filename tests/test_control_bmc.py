@@ -64,7 +64,8 @@ class Site:
         return self.actions.media("n1", MediaAsked(action=action, url=url), "alice", SOURCE)
 
     def told(self) -> list[str]:
-        return [record.event.detail for record in self.store.timeline("n1")]
+        events = [record.event for record in self.store.timeline("n1")]
+        return [event.detail for event in events if event.kind is not Kind.STATE]
 
 
 @pytest.fixture

@@ -143,7 +143,8 @@ def boot(site: Site) -> Iterator[Boot]:
 class TestDoors:
     def test_each_socket_is_open_to_those_it_is_for(self, site: Site) -> None:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in site.run.iterdir()}
-        assert modes == {"boot.sock": 0o600, "control.sock": 0o660, "lock": 0o600}
+        ours = {"lock": 0o600, "owner": 0o600}
+        assert modes == {"boot.sock": 0o600, "control.sock": 0o660, **ours}
         assert stat.S_IMODE(site.data.stat().st_mode) == 0o710
 
     def test_the_tcp_door_says_that_we_live_and_nothing_else(self, site: Site) -> None:

@@ -20,23 +20,11 @@ from netboot.media.apt import ARCHIVE_KEYRING
 from netboot.media.definition import definitions, known_only
 from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import each
+from netboot.media.shelf import listed, titles
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
-OWN = "your own files"
-"""The title of an image nobody else describes."""
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
-
-
-class _Listed(Checked, frozen=True, kw_only=True):
-    """One line of ``image list``; None where nothing is fetched; ``own`` files were added."""
-
-    name: str
-    title: str
-    own: bool = False
-    version: str | None = None
-    fetched_at: datetime | None = None
-    size: int | None = None
 
 
 class _Checked(Checked, frozen=True):
@@ -61,7 +49,7 @@ def image() -> None:
 def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- click's flag
     """Say which images there are and which version is fetched or added."""
     images_dir = settings(ctx).images_dir
-    lines = [_listed(name, title, images_dir) for name, title in _titles(images_dir).items()]
+    lines = [listed(name, title, images_dir)[0] for name, title in titles(images_dir).items()]
     if as_json:
         _print_json(lines)
         return
@@ -140,7 +128,7 @@ def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: b
     Exit 1 where a file is not as it was fetched or added, or an installer does not fit any more.
     """
     found = settings(ctx)
-    known_only(names, _titles(found.images_dir))
+    known_only(names, titles(found.images_dir))
     chosen = names or library.names(found.images_dir)
     with _interruptible():
         results = [_verified(found.images_dir / name) for name in chosen]
@@ -166,27 +154,6 @@ def _wanted(names: tuple[str, ...], images_dir: Path, *, everything: bool) -> Se
         problem = f"name an image or say --all; known: {', '.join(known)}"
         raise ConfigError("command line", "", problem)
     return list(known_only(names, known))
-
-
-def _titles(images_dir: Path) -> dict[str, str]:
-    """Every image that can be fetched, then those that are only here."""
-    titles = {name: known.title for name, known in definitions().items()}
-    return titles | {name: OWN for name in library.names(images_dir) if name not in titles}
-
-
-def _listed(name: str, title: str, images_dir: Path) -> _Listed:
-    try:
-        manifest = library.read_manifest(library.current(images_dir / name))
-    except ConfigError:
-        return _Listed(name=name, title=title)
-    return _Listed(
-        name=name,
-        title=OWN if manifest.own else title,
-        own=manifest.own,
-        version=manifest.version,
-        fetched_at=manifest.fetched_at,
-        size=sum(entry.size for entry in manifest.files.values()),
-    )
 
 
 def _verified(image_dir: Path) -> _Checked:

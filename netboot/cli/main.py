@@ -21,7 +21,12 @@ _COMMANDS = {
     "node": "netboot.cli.node:node",
     "group": "netboot.cli.group:group",
     "image": "netboot.cli.image:image",
+    "job": "netboot.cli.job:job",
     "timeline": "netboot.cli.timeline:timeline",
+    "token": "netboot.cli.token:token",
+    "audit": "netboot.cli.audit:audit",
+    "backup": "netboot.cli.backup:backup",
+    "restore": "netboot.cli.backup:restore",
     "explain": "netboot.cli.explain:explain",
     "doctor": "netboot.cli.doctor:doctor",
     "simulate": "netboot.cli.simulate:simulate",
@@ -46,9 +51,10 @@ class _Lazy(click.Group):
 
 
 def _accept_config_here_too(command: click.Command) -> None:
-    """``--config`` is accepted before or after the command, at every depth."""
+    """``--config`` and ``--verbose`` are accepted before or after the command, at every depth."""
     if not any(parameter.name == "config_after" for parameter in command.params):
-        command.params.append(
+        command.params += (
+            click.Option(["--verbose"], **_VERBOSE),
             click.Option(
                 ["--config", "config_after"],
                 type=click.Path(path_type=Path),
@@ -56,7 +62,7 @@ def _accept_config_here_too(command: click.Command) -> None:
                 callback=_keep_path,
                 is_eager=True,
                 help="The configuration file.",
-            )
+            ),
         )
     if isinstance(command, click.Group):
         for inner in command.commands.values():
@@ -66,6 +72,19 @@ def _accept_config_here_too(command: click.Command) -> None:
 def _keep_path(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
     if value is not None:
         ctx.find_root().meta["netboot.config"] = value
+
+
+def _say_more(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
+    if value:
+        logging.getLogger("netboot").setLevel(logging.INFO)
+
+
+_VERBOSE: dict[str, Any] = {
+    "is_flag": True,
+    "expose_value": False,
+    "callback": _say_more,
+    "help": "Say more, such as whether a server is asked.",
+}
 
 
 def settings(ctx: click.Context) -> config.Settings:
@@ -88,6 +107,7 @@ def settings(ctx: click.Context) -> config.Settings:
     is_eager=True,
     help=f"The configuration file; NETBOOT_CONFIG, else {config.DEFAULT_PATH}.",
 )
+@click.option("-v", "--verbose", **_VERBOSE)
 def root() -> None:
     """Network-boot machines, and say why when one does not boot."""
 

@@ -7,12 +7,15 @@ Nothing here is needed by the two programs themselves: they say the same in thei
 they meet it. It is for the person who starts them by hand.
 """
 
+import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from netboot.answer.profiles import load_profiles
 from netboot.config import Settings
 from netboot.control.inventory import open_inventory
+from netboot.control.surveyed import Surveyed, keep
 from netboot.errors import ConfigError, NetbootError, OperationError
 from netboot.guide import see
 from netboot.media import drift, library
@@ -43,8 +46,21 @@ def survey(settings: Settings, say: Callable[[str], None]) -> None:
         for line in four_lines(found):
             say(line)
         _refuse_held(found)
+        _keep(found, settings)
         for line in drifted(judged.result()):
             say(line)
+
+
+def _keep(found: Survey, settings: Settings) -> None:
+    """For the dashboard; serving does not depend on it."""
+    now = time.time()
+    servers = [
+        Surveyed(name, one.server_id or one.address, one.mac, one.role, one.bootfile, now)
+        for name, answered in found.servers.items()
+        for one in answered
+    ]
+    with contextlib.suppress(OSError):
+        keep(settings.run_dir, servers)
 
 
 def _judge(settings: Settings) -> list[Judgement]:

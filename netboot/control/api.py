@@ -10,12 +10,18 @@ from fastapi import FastAPI, Response
 
 from netboot.control.access.roles import needs
 from netboot.control.bmc_api import add_bmcs
+from netboot.control.catalogue_api import add_catalogue
+from netboot.control.dashboard import add_dashboard
 from netboot.control.desk import Desk
 from netboot.control.events_api import add_events
 from netboot.control.exchange import add_problems, reply
+from netboot.control.explain_api import add_explain
 from netboot.control.groups_api import add_groups
+from netboot.control.jobs_api import add_jobs
 from netboot.control.metrics import Metrics
+from netboot.control.network_api import add_network
 from netboot.control.nodes_api import add_nodes
+from netboot.control.once import OnlyOnce
 from netboot.control.spec import describe, operation, spec
 from netboot.control.timeline_api import add_timeline
 
@@ -31,13 +37,19 @@ def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
     )
     describe(app)
     add_problems(app)
+    app.add_middleware(OnlyOnce, store=desk.store, again=("/api/v1/jobs",))
     _add_health(app)
     _add_metrics(app, metrics)
-    add_bmcs(app, desk.actions)  # before paths that take all below a node
+    add_bmcs(app, desk.actions)
+    add_explain(app, desk)
+    add_catalogue(app, desk)
+    add_jobs(app, desk)
     add_nodes(app, desk)
     add_groups(app, desk)
+    add_network(app, desk)
     add_timeline(app, desk)
     add_events(app, desk)
+    add_dashboard(app)
     return app
 
 

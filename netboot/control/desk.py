@@ -1,12 +1,14 @@
 """What the API's handlers work with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from netboot.config import Settings
 from netboot.control.bmc_actions import Actions
 from netboot.control.news import News, Signal
+from netboot.control.planes import Planes
 from netboot.model import Profile
 from netboot.store.bmc_shapes import Sealing
 from netboot.store.store import Store
@@ -26,6 +28,8 @@ class Desk:
         profiles: reads the profiles there are now; slow enough for a thread.
         safe: seals BMC passwords.
         actions: acts on BMCs.
+        settings: the site's.
+        planes: what boot programs say of themselves.
         leaving: we are stopping, so nobody is kept waiting.
     """
 
@@ -35,6 +39,8 @@ class Desk:
     profiles: Callable[[], Mapping[str, Profile]]
     safe: Sealing
     actions: Actions
+    settings: Settings = field(default_factory=Settings)
+    planes: Planes = field(default_factory=Planes)
     leaving: bool = False
 
 

@@ -9,6 +9,7 @@
 
 import contextlib
 import functools
+import logging
 import socket
 import ssl
 import time
@@ -28,6 +29,7 @@ from netboot.control.access.inventory import Access, DirectAccess, RemoteAccess
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs, RemoteBmcs
 from netboot.control.console_remote import open_console
 from netboot.control.entries import add, import_all, safe_in, update
+from netboot.control.job_inventory import DirectJobs, Jobs, RemoteJobs
 from netboot.control.lock import DataLock, Held
 from netboot.control.page_shapes import MOST, EventPage, GroupPage, NodePage
 from netboot.control.problems import error_of
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 COMMAND_LINE = "command line"
 PATIENCE = 5.0
 """Seconds to find a way in while somebody else holds the lock and does not listen yet."""
@@ -53,7 +57,13 @@ _PAUSE = 0.05
 
 
 class Inventory(Protocol):
-    """What the store keeps. Every method raises ConfigError for bad input, else OperationError."""
+    """What the store keeps. Every method raises ConfigError for bad input, else OperationError.
+
+    Attributes:
+        serving: whether a control program runs, so that what is asked for is done.
+    """
+
+    serving: bool
 
     @property
     def bmcs(self) -> Bmcs:
@@ -62,6 +72,10 @@ class Inventory(Protocol):
     @property
     def access(self) -> Access:
         """Tokens and the audit log."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """What is being done with nodes."""
 
     def list(self) -> "list[Node]":
         """Every node, by name."""
@@ -125,13 +139,17 @@ def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[I
                     raise
                 time.sleep(_PAUSE)
             else:
+                log.info("directly: %s", settings.data_dir)
                 yield stack.enter_context(_direct(settings, source))
                 return
+        log.info("through the server: %s", path)
         yield Remote(stack.enter_context(_client(path)), source)
 
 
 class Direct:
     """The store, opened by this process."""
+
+    serving = False
 
     def __init__(
         self,
@@ -158,6 +176,11 @@ class Direct:
     def access(self) -> Access:
         """As ``Inventory``."""
         return DirectAccess(self._store, self._source)
+
+    @functools.cached_property
+    def jobs(self) -> Jobs:
+        """As ``Inventory``."""
+        return DirectJobs(self._store, self._source)
 
     @functools.cached_property
     def bmcs(self) -> Bmcs:
@@ -235,6 +258,8 @@ class Direct:
 class Remote:
     """The control program, asked over HTTP on its UNIX socket."""
 
+    serving = True
+
     def __init__(self, client: httpx.Client, source: str) -> None:
         self._client = client
         self._source = source
@@ -248,6 +273,11 @@ class Remote:
     def access(self) -> Access:
         """As ``Inventory``."""
         return RemoteAccess(self._ask, self._request)
+
+    @functools.cached_property
+    def jobs(self) -> Jobs:
+        """As ``Inventory``."""
+        return RemoteJobs(self._ask)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""

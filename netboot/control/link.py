@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
+from netboot.control.planes import Planes
 from netboot.errors import OperationError
 from netboot.events import Event, Kind
 from netboot.frames import (
@@ -49,11 +49,11 @@ class LinkServer:
         store: where events are kept.
         news: where snapshots come from.
         arrived: fired when events were kept.
-        metrics: told what boot programs drop.
+        planes: told what boot programs say of themselves.
     """
 
-    def __init__(self, store: Store, news: News, arrived: Signal, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, store: Store, news: News, arrived: Signal, planes: Planes) -> None:
+        self._planes = planes
         self._store = store
         self._news = news
         self._arrived = arrived
@@ -91,8 +91,9 @@ class LinkServer:
                     instance = message.instance[:MAX_INSTANCE]
                     await self._confirm(writer, await self._last_seq(instance))
                     feeding = asyncio.create_task(self._feed(writer))
+                    self._planes.came(instance)
                 elif isinstance(message, Counts) and feeding is not None:
-                    self._metrics.count(instance, message.dropped)
+                    self._planes.told(instance, message)
                 elif isinstance(message, Batch) and feeding is not None:
                     await self._confirm(writer, await self._keep(instance, message))
                 else:
@@ -104,6 +105,7 @@ class LinkServer:
         finally:
             if feeding is not None:
                 feeding.cancel()
+                self._planes.went(instance)
             writer.close()
 
     async def _feed(self, writer: asyncio.StreamWriter) -> None:

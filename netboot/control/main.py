@@ -35,8 +35,13 @@ from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.control.tls import Certificate
+from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.bmc_turn import open_for
+from netboot.jobs.owner import owner_in
+from netboot.jobs.power_cap import PowerCap
 from netboot.jobs.screens import screens_in
+from netboot.jobs.tools import Tools
+from netboot.jobs.worker import Worker
 from netboot.store.database import Topic, is_postgresql
 from netboot.store.store import Store
 from netboot.store.trouble import Away, NoRoom
@@ -100,22 +105,29 @@ class _Control:
         self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
         safe = safe_in(settings.data_dir)
+        owner, limits = owner_in(settings.run_dir), settings.jobs
+        locks, screens = BmcLocks(store, owner), screens_in(settings.data_dir)
+        opener = partial(open_for, commands=settings.power_commands)
         self._actions = Actions(
             store,
             safe,
             arrived=self._kept,
             hears=True,
-            screens=screens_in(settings.data_dir),
-            opener=partial(open_for, commands=settings.power_commands),
+            screens=screens,
+            opener=opener,
+            locks=locks,
         )
-        self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions)
-        self._metrics = Metrics(store)
+        cap = PowerCap(store, limits.power_on_per_minute, limits.power_on_at_once)
+        tools = Tools(store, safe, opener, locks, cap, limits.lease_seconds, self._kept, screens)
+        self._worker = Worker(tools, owner, limits.at_once)
+        self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions, settings)
+        self._metrics = Metrics(store, self._desk.planes)
         self._facade = facade_of(
             settings, store, self._actions, changed=self._news.changed, arrived=self._kept
         )
         self._certificate = certificate_of(settings)
         self._doors = guarded(operator_app(self._desk, self._metrics), settings, store)
-        self._link = LinkServer(store, self._news, self._desk.arrived, self._metrics)
+        self._link = LinkServer(store, self._news, self._desk.arrived, self._desk.planes)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         stop = asyncio.Event()
@@ -135,6 +147,7 @@ class _Control:
             ]
             make_first_token(self._store, self._settings.data_dir)
             await self._link.start(boot)
+            self._worker.start()
             work = [loop.create_task(server.run()) for server in servers]
             watch = loop.create_task(self._watch())
             try:
@@ -147,12 +160,20 @@ class _Control:
         """Follow what is changed, here and by other replicas."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._news.run())
+            group.create_task(self._wake_jobs())
             url, password = self._settings.database, self._settings.database_password_file
             if is_postgresql(url):
                 from netboot.control.listener import listen  # noqa: PLC0415 -- loads psycopg
 
                 told = {Topic.NODES: self._news.changed, Topic.EVENTS: self._desk.arrived.fire}
                 group.create_task(listen(url, password, told))
+
+    async def _wake_jobs(self) -> None:
+        """An event may be what a job waits for."""
+        while True:
+            ticket = self._desk.arrived.ticket()
+            self._worker.wake()
+            await ticket.wait()
 
     async def _leave(
         self, servers: "list[_Http]", watch: asyncio.Task[None], work: list[asyncio.Task[None]]
@@ -164,13 +185,15 @@ class _Control:
             server.should_exit = True
         watch.cancel()
         await self._link.stop()
-        await asyncio.gather(watch, *work, return_exceptions=True)
+        turns = asyncio.to_thread(self._worker.stop, GRACE)
+        await asyncio.gather(watch, turns, *work, return_exceptions=True)
 
     def _kept(self) -> None:
-        """Events were kept, in a thread that may outlive the loop."""
+        """Events were kept, and perhaps a node changed, in a thread that may outlive the loop."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._desk.arrived.fire)
+                self._loop.call_soon_threadsafe(self._news.changed)
 
     @contextlib.contextmanager
     def _redfish(self) -> "Iterator[list[_Http]]":

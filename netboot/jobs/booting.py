@@ -36,7 +36,8 @@ class Aim:
     """What the boot is for.
 
     Attributes:
-        over: the end, where what is wanted came true, or cannot any more.
+        over: the end, where what is wanted came true, or cannot any more; given the boot as far as
+            the machine was heard since it was restarted.
         states: of a node that such a job is under way for.
     """
 
@@ -47,16 +48,14 @@ class Aim:
 def plan_boot(view: View, aim: Aim, now: float) -> Waits | Ends | Drive:
     """What to do now."""
     memory = view.memory
-    boot = boot_of(memory.watched)
+    boot = boot_of(memory.watched) if memory.heard or not _drives(view) else None
     if end := aim.over(view, boot):
         return end
     if memory.loop == "failed":
         return failed(view, aim, memory.words)
     if _drives(view) and not view.driven:
         return Drive(_goal(view))
-    if boot is not None and (memory.heard or not _drives(view)):
-        return _watching(view, aim, boot, now)
-    return _starting(view, aim, now)
+    return _starting(view, aim, now) if boot is None else _watching(view, aim, boot, now)
 
 
 def failed(view: View, aim: Aim, why: str) -> Ends:
@@ -92,8 +91,8 @@ def _starting(view: View, aim: Aim, now: float) -> Waits | Ends:
     if view.hands is not Hands.BMC:
         since = memory.intent.at if memory.intent else memory.begun
         return _unless_late(view, aim, BY_A_PERSON, since, now, why=_sentence(view))
-    if (since := _flip_since(memory)) is not None:
-        return _unless_late(view, aim, SETS, since, now, why=pause.why if pause else "")
+    if (began := _flip_since(memory)) is not None:
+        return _unless_late(view, aim, SETS, began, now, why=pause.why if pause else "")
     since = memory.intent.at if memory.intent else memory.begun
     return _unless_late(view, aim, STARTS, since, now)
 
@@ -124,7 +123,7 @@ def _watching(view: View, aim: Aim, boot: Boot, now: float) -> Waits | Ends:
     return _unless_late(view, aim, row, watched.since, now, limit=limit)
 
 
-def _unless_late(  # noqa: PLR0913 -- each is a fact of its own
+def _unless_late(
     view: View,
     aim: Aim,
     row: Patience,

@@ -77,4 +77,4 @@ class Inspect:
 
 Step = Waits | Ends | Drive | Inspect
 Plan = Callable[[View, float], Step]
-"""``plan(view, now)``, pure; asked again with ``driven`` after a turn on the BMC, and waits or ends."""
+"""``plan(view, now)``, pure; asked again with ``driven`` after the BMC's turn, it waits or ends."""

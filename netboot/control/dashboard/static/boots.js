@@ -175,11 +175,12 @@ export function lastGood(all) {
   return alike.at(-1) ?? good.at(-1) ?? null;
 }
 
-/** Seconds each stage took, null where it was not reached. */
+/** Seconds each stage took, null where it was not reached; the last one's are those of them all. */
 export function durations(boot) {
   let from = boot.begun;
   return boot.reached.map((time, stage) => {
     if (time === null || skipped(boot, stage)) return null;
+    if (stage === DONE) return time - boot.begun;
     const took = time - from;
     from = time;
     return took;

@@ -32,9 +32,10 @@ export function sections(model, now) {
     { key: "installed", name: "Installed", always: true, tone: "ok", has: (node) => node.state === "installed" },
   ];
   const states = new Set([...model.nodes.values()].map((node) => node.state));
-  for (const state of ["enrolled", "available", "rescue", "maintenance", "retired", "discovered"]) {
+  for (const state of ["enrolled", "available", "rescue", "maintenance", "retired"]) {
     if (states.has(state)) found.push({ key: state, name: state[0].toUpperCase() + state.slice(1), has: (node) => node.state === state });
   }
+  found.push({ key: "discovered", name: "Discovered", more: model.strangers.size, has: (node) => node.state === "discovered" });
   const nodes = [...model.nodes.values()];
-  return found.map((one) => ({ ...one, count: nodes.filter(one.has).length }));
+  return found.map((one) => ({ ...one, count: nodes.filter(one.has).length + (one.more ?? 0) }));
 }

@@ -31,7 +31,7 @@ function compared(good, boot) {
     return el(
       "tr",
       {},
-      el("th", { scope: "row" }, stage.name),
+      el("th", { scope: "row" }, stage.key === "done" ? "in all" : stage.name),
       el("td", {}, shown(then[at])),
       el("td", {}, shown(now[at])),
       el("td", { data: { tone } }, text),

@@ -22,11 +22,9 @@ export function timelinePanel({ model, name }) {
 
   function draw() {
     const events = model.events(name).filter((event) => !LOG.has(event.kind));
-    const starts = new Map(model.boots(name).map((boot) => [boot.first, boot]));
-    const newest = events.slice(-shown).reverse();
-    const lines = newest.flatMap((event) => (starts.has(event.id) ? [event, starts.get(event.id)] : [event]));
-    keyed(list, lines, (one) => one.id ?? `boot ${one.first}`, (one) => (one.id ? line(one) : divider()));
-    none.hidden = newest.length > 0;
+    const lines = headed(events.slice(-shown).reverse(), [...model.boots(name)].reverse());
+    keyed(list, lines, (one) => one.id ?? `boot ${one.first}`, (one) => (one.id ? line(one) : heading()));
+    none.hidden = lines.length > 0;
     more.hidden = events.length <= shown;
   }
 
@@ -36,6 +34,18 @@ export function timelinePanel({ model, name }) {
       if (!changed || changed.has(name)) draw();
     },
   };
+}
+
+/** Events and boots, both newest first, with each boot before its newest event. */
+function headed(events, boots) {
+  const lines = [];
+  let next = 0;
+  for (const event of events) {
+    if (next < boots.length && event.id >= boots[next].first) lines.push(boots[next++]);
+    while (next < boots.length && event.id < boots[next].first) next += 1;
+    lines.push(event);
+  }
+  return lines;
 }
 
 function line(event) {
@@ -52,8 +62,8 @@ function line(event) {
   return { root };
 }
 
-/** The line below a boot's first event, which says what became of it. */
-function divider() {
+/** The line above a boot's events, which says what became of it. */
+function heading() {
   const text = el("span", {});
   const root = el("li", { class: "divider" }, text);
   return {

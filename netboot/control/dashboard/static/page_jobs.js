@@ -13,7 +13,7 @@ const SHOWN = {
 
 export function jobsPage(context) {
   const { model, query } = context;
-  let shown = query.get("show") in SHOWN ? query.get("show") : "all";
+  let shown = asked(query);
   const rows = el("tbody");
   const table = el("table", { class: "jobs" }, jobHead(true), rows);
   const none = empty("");
@@ -48,6 +48,14 @@ export function jobsPage(context) {
     say(none, jobs.length ? "" : model.jobsAbsent ? notHere(model.jobsAbsent) : "No job is like that. Installing a node makes one.");
   }
 
+  function moved(query) {
+    shown = asked(query);
+    draw();
+    return true;
+  }
+
   draw();
-  return { title: "Jobs", root, leave: model.watch(draw), moved: () => true };
+  return { title: "Jobs", root, leave: model.watch(draw), moved };
 }
+
+const asked = (query) => (query.get("show") in SHOWN ? query.get("show") : "all");

@@ -7,11 +7,14 @@ import { matches, sections } from "./filter.js";
 import { strangersPanel } from "./strangers.js";
 import { bootStrip, stripHead } from "./strip.js";
 import { welcome } from "./welcome.js";
-import { counted, moved, since, stateTone } from "./words.js";
+import { counted, moved as timed, since, stateTone } from "./words.js";
+
+const order = new Intl.Collator("en", { numeric: true });
+const byName = (one, other) => order.compare(one.name, other.name);
 
 export function nodesPage(context) {
   const { model, session, query } = context;
-  const filter = { text: query.get("q") ?? "", section: query.get("show") ?? "all" };
+  const filter = asked(query);
   const chosen = new Set();
   const heading = el("h1", { tabindex: -1 }, "Nodes");
   const search = el("input", {
@@ -39,9 +42,9 @@ export function nodesPage(context) {
     table,
     none,
   );
-  const first = welcome(context);
+  const first = welcome();
   const problem = el("p", { class: "hindrance", role: "alert" });
-  const root = el("div", {}, heading, problem, list, first.root, strangers.root, bulk.root);
+  const root = el("div", {}, heading, problem, list, first, strangers.root, bulk.root);
 
   function refilter(change) {
     Object.assign(filter, change);
@@ -53,7 +56,7 @@ export function nodesPage(context) {
   function shownNodes() {
     const now = Date.now() / 1000;
     const inSection = sections(model, now).find((one) => one.key === filter.section)?.has ?? (() => true);
-    return [...model.nodes.values()].filter((node) => inSection(node) && matches(node, filter.text));
+    return [...model.nodes.values()].filter((node) => inSection(node) && matches(node, filter.text)).sort(byName);
   }
 
   function choose(names) {
@@ -74,9 +77,10 @@ export function nodesPage(context) {
   function draw() {
     say(problem, model.problem?.message ?? "");
     list.hidden = !model.nodes.size && model.loaded;
-    first.root.hidden = model.nodes.size > 0 || !model.loaded || Boolean(model.problem);
-    first.update();
-    strangers.update(model.nodes.size > 0);
+    first.hidden = model.nodes.size > 0 || !model.loaded || Boolean(model.problem);
+    root.classList.toggle("beginning", !first.hidden);
+    strangers.update();
+    strangers.root.hidden = model.nodes.size > 0 ? filter.section !== "discovered" : first.hidden;
     for (const name of chosen) if (!model.nodes.has(name)) chosen.delete(name);
     drawTabs();
     drawAttention(attention, model);
@@ -84,7 +88,7 @@ export function nodesPage(context) {
     keyed(rows, found, (node) => node.name, () => nodeRow(model, session, toggle));
     for (const row of rows.rows) row.querySelector("input") && (row.querySelector("input").checked = chosen.has(row.dataset.name));
     table.hidden = !found.length;
-    say(none, found.length || !model.loaded ? "" : "No node is like that.");
+    say(none, found.length || !model.loaded || filter.section === "discovered" ? "" : "No node is like that.");
     all.checked = found.length > 0 && found.every((node) => chosen.has(node.name));
     all.indeterminate = !all.checked && found.some((node) => chosen.has(node.name));
     bulk.update();
@@ -107,9 +111,18 @@ export function nodesPage(context) {
     });
   }
 
+  function moved(query) {
+    Object.assign(filter, asked(query));
+    search.value = filter.text;
+    draw();
+    return true;
+  }
+
   draw();
-  return { title: "Nodes", root, leave: model.watch(draw), moved: () => true };
+  return { title: "Nodes", root, leave: model.watch(draw), moved };
 }
+
+const asked = (query) => ({ text: query.get("q") ?? "", section: query.get("show") ?? "all" });
 
 function head(all, session) {
   return el(
@@ -141,7 +154,7 @@ function nodeRow(model, session, toggle) {
     "tr",
     {},
     box && el("td", { class: "choose" }, box),
-    el("th", { scope: "row" }, name, macs, labels),
+    el("th", { scope: "row" }, el("span", { class: "name" }, name, labels), macs),
     el("td", { class: "state" }, state, waits),
     el("td", { class: "boot" }, strip.root),
     el("td", { class: "last" }, words, time),
@@ -165,7 +178,7 @@ function nodeRow(model, session, toggle) {
       say(words, told(boot));
       mark(words, "data-tone", boot?.trouble ? "bad" : underWay(boot) ? "busy" : "quiet");
       time.hidden = !boot;
-      if (boot) moved(time, boot.last);
+      if (boot) timed(time, boot.last);
     },
   };
 }
@@ -211,7 +224,7 @@ function needyCard(model) {
       const told_ = boot?.trouble ? trouble(boot.trouble) : { what: job?.outcome ?? "", cause: "", cure: "" };
       say(head, boot?.trouble ? told(boot) : node.state);
       time.hidden = !boot?.trouble;
-      if (boot?.trouble) moved(time, boot.trouble.time);
+      if (boot?.trouble) timed(time, boot.trouble.time);
       say(detail, told_.what);
       say(cause, [told_.cause && `Usual cause: ${told_.cause}.`, told_.cure && `What helps: ${told_.cure}.`].filter(Boolean).join(" "));
     },

@@ -9,7 +9,7 @@ import { moved, since } from "./words.js";
 const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const SUGGESTED = "debian-12";
 
-/** A panel of them; hidden where there are none and `quiet`. */
+/** A panel of them. */
 export function strangersPanel(context) {
   const { model } = context;
   const list = el("ul", { class: "strangers" });
@@ -17,9 +17,8 @@ export function strangersPanel(context) {
   const { root } = panel("Discovered machines", {}, none, list);
   return {
     root,
-    update(quiet) {
+    update() {
       const found = [...model.strangers.values()].sort((a, b) => (b.last ?? 0) - (a.last ?? 0));
-      root.hidden = quiet && !found.length;
       none.hidden = found.length > 0;
       keyed(list, found, (one) => one.mac, () => stranger(context));
     },

@@ -17,6 +17,7 @@ export function bootStrip({ names = false } = {}) {
       const states = strip(boot);
       const took = boot ? durations(boot) : [];
       bars.forEach((one, at) => one.update(states[at], took[at]));
+      root.classList.toggle("past", !names && Boolean(boot?.over) && !boot.trouble);
       mark(root, "aria-label", spoken(boot, states));
     },
   };

@@ -15,7 +15,7 @@ const STEPS = [
   },
   {
     title: "Start a machine from the network",
-    says: "It appears below, under Discovered machines, and is not answered until you enrol it: it may not be yours.",
+    says: "It appears under Discovered machines and is not answered until you enrol it: it may not be yours.",
     shell: [],
   },
   {
@@ -34,8 +34,8 @@ const STEPS = [
 ];
 
 /** The steps, until there is a node. */
-export function welcome() {
-  const root = el(
+export const welcome = () =>
+  el(
     "section",
     { class: "welcome", hidden: true, "aria-label": "How to begin" },
     el("p", { class: "lead" }, "No node yet. Five steps to the first one:"),
@@ -45,5 +45,3 @@ export function welcome() {
       STEPS.map((step) => el("li", {}, el("h2", {}, step.title), el("p", {}, step.says), step.shell.map(command))),
     ),
   );
-  return { root, update() {} };
-}

@@ -1,0 +1,51 @@
+"""What a machine would be told now, and why, over the operator's API."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Response
+
+from netboot.control.desk import SOURCE, Desk
+from netboot.control.exchange import reply
+from netboot.control.explained import NO_MAC, Explained, Explainer, client_as, client_of
+from netboot.control.spec import spec
+from netboot.model import Client, Firmware
+
+_KEYS = ("mac", "arch")
+
+MacAsked = Annotated[str, Query(description="A MAC in any spelling.")]
+ArchAsked = Annotated[
+    str | None,
+    Query(description="DHCP option 93: a number such as 7 or 0x0b; 7 where none is given."),
+]
+FirmwareAsked = Annotated[
+    Firmware | None, Query(description="How it speaks; else what the architecture says.")
+]
+
+
+def add_explain(app: FastAPI, desk: Desk) -> None:
+    """Add both."""
+    explainer = Explainer(desk.settings, desk.profiles, desk.planes.address)
+
+    @app.get("/api/v1/explain", **spec(gives=Explained))
+    async def explain(
+        mac: MacAsked, arch: ArchAsked = None, firmware: FirmwareAsked = None
+    ) -> Response:
+        """What the machine with this address would be told, and why."""
+        return await told(client_of(mac, arch, firmware, SOURCE, _KEYS))
+
+    @app.get("/api/v1/nodes/{name}/explain", **spec(gives=Explained, fails=(404,)))
+    async def explain_node(
+        name: str,
+        mac: MacAsked | None = None,
+        arch: ArchAsked = None,
+        firmware: FirmwareAsked = None,
+    ) -> Response:
+        """What a node would be told, and why: its script, and its answer files without secrets."""
+        node = await asyncio.to_thread(desk.store.get, name, SOURCE)
+        address = mac or (node.macs[0] if node.macs else NO_MAC)
+        return await told(client_as(node, client_of(address, arch, firmware, SOURCE, _KEYS)))
+
+    async def told(client: Client) -> Response:
+        snapshot = await asyncio.to_thread(desk.store.snapshot)
+        return reply(await asyncio.to_thread(explainer.explain, client, snapshot))

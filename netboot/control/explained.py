@@ -1,0 +1,218 @@
+"""What a machine would be told, and why, with no machine present: the one decision, asked again.
+
+The script and the answer files are rendered as the boot program renders them, with their secrets
+withheld; nobody is given a token.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from netboot import learning
+from netboot.answer.answers import ANSWER_FILES, render_answer
+from netboot.answer.render import Templates
+from netboot.answer.script import render_script
+from netboot.answer.withheld import withheld, without_secrets
+from netboot.clients import usual_firmware
+from netboot.config import Settings
+from netboot.errors import ConfigError, NotBootable
+from netboot.matching import Match
+from netboot.media import library, mirror
+from netboot.model import (
+    Arch,
+    Client,
+    Decision,
+    Firmware,
+    Learned,
+    Node,
+    Profile,
+    Server,
+    parse_mac,
+)
+from netboot.policy import Rules, decide
+from netboot.snapshot import Snapshot
+
+LARGEST_ARCH = 0xFFFF
+"""Option 93 is 16 bits (RFC 4578 section 2.1)."""
+NO_MAC = "02:00:00:00:00:00"
+"""Stands for the address of a node that is known by other things."""
+SOMEWHERE = "SERVER"
+"""Stands for our address where no boot program says it."""
+_TOKEN = "TOKEN"  # noqa: S105 -- what stands for one
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A file a machine would get, without its secrets."""
+
+    name: str
+    text: str
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """What a machine would be told.
+
+    Attributes:
+        verdict: ``ignore``, ``loader`` or ``script``.
+        reasons: sentences, in the order they were found; the last one settled it.
+        script: what iPXE gets, None where it gets none.
+        answers: the installer's answer files.
+        problem: why script or answers cannot be made, "" where they can.
+    """
+
+    mac: str
+    arch: int
+    firmware: Firmware
+    node: str | None
+    verdict: str
+    profile: str | None
+    loader: str | None
+    shape: str | None
+    reasons: tuple[str, ...]
+    script: str | None = None
+    answers: tuple[Rendered, ...] = ()
+    problem: str = ""
+
+
+class Explainer:
+    """Explains. Safe from many threads, one at a time; every method blocks.
+
+    Args:
+        settings: the site's.
+        profiles: reads the profiles there are now.
+        address: where machines reach us, as boot programs say it; None while none says it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        profiles: Callable[[], Mapping[str, Profile]],
+        address: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._address = address
+        self._templates = Templates(settings.templates)
+        self._alone = threading.Lock()
+        self._mirror: str | None = None
+
+    def explain(self, client: Client, snapshot: Snapshot) -> Explained:
+        """What ``client`` would be told."""
+        match = snapshot.match(client)
+        facade = self._settings.redfish_facade.members
+        rules = Rules(self._profiles(), self._settings.dhcp.unknown, facade)
+        decision = decide(client, match, rules, self._learned(client))
+        found = _explained(client, match, decision)
+        if decision.profile is None:
+            return found
+        node = None if match is None else match.node
+        try:
+            with self._alone:
+                return self._with_files(found, client, node, rules.profiles)
+        except NotBootable as error:
+            return msgspec.structs.replace(found, problem=without_secrets(str(error)))
+
+    def _with_files(
+        self, found: Explained, client: Client, node: Node | None, profiles: Mapping[str, Profile]
+    ) -> Explained:
+        node, profile = withheld(node, profiles[found.profile or ""])
+        images = {one.name: one for one in library.installed(self._settings.images_dir)}
+        image = images.get(profile.image or "")
+        server = self._server()
+        url = f"{server.url}/node/{_TOKEN}"
+        asks = replace(client, firmware=Firmware.IPXE)
+        script = render_script(
+            *(node, asks, profile, image, server, url),
+            profiles=profiles.values(),
+            templates=self._templates,
+        )
+        names = ANSWER_FILES[profile.answer.kind] if profile.answer else ()
+        answers = []
+        for name in names:
+            text = render_answer(
+                *(name, node, profile, server, self._mirror_url()),
+                mac=client.mac,
+                image=image,
+                token_url=url,
+                templates=self._templates,
+            )
+            answers.append(Rendered(name, without_secrets(text.decode("utf-8", "replace"))))
+        return msgspec.structs.replace(
+            found, script=without_secrets(script), answers=tuple(answers)
+        )
+
+    def _server(self) -> Server:
+        http = self._settings.http
+        address = self._address() or http.advertise or SOMEWHERE
+        return Server(address, http.advertise or address, http.port)
+
+    def _mirror_url(self) -> str | None:
+        """The Debian mirror machines are sent to; the host's apt is asked once."""
+        if self._mirror is None:
+            try:
+                self._mirror = mirror.find(self._settings).url
+            except ConfigError:
+                return None
+        return self._mirror
+
+    def _learned(self, client: Client) -> Learned:
+        """What the machine taught the boot program, as far as it is kept and we may read it."""
+        try:
+            lessons = learning.decode((self._settings.run_dir / learning.FILE).read_bytes())
+        except (OSError, ValueError):
+            return learning.NOTHING
+        return lessons.get(client.mac, learning.NOTHING)
+
+
+def client_of(
+    mac: str, arch: str | int | None, firmware: str | None, source: str, keys: tuple[str, str]
+) -> Client:
+    """A client as somebody describes it.
+
+    Args:
+        mac: any spelling.
+        arch: DHCP option 93, decimal or 0x…; None for x64.
+        firmware: how it speaks; None for what ``arch`` says.
+        source: where that stands, for errors.
+        keys: what MAC and architecture are called there.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    number = int(Arch.X64) if arch is None else _number(str(arch), source, keys[1])
+    kind = Firmware(firmware) if firmware is not None else usual_firmware(number)
+    try:
+        return Client(parse_mac(mac), kind, number)
+    except ValueError as problem:
+        raise ConfigError(source, keys[0], str(problem)) from None
+
+
+def client_as(node: Node, client: Client) -> Client:
+    """The client with everything else ``node`` is known by."""
+    return replace(client, uuid=node.uuid, serial=node.serial, asset_tag=node.asset_tag)
+
+
+def _number(text: str, source: str, key: str) -> int:
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= LARGEST_ARCH:
+        problem = f'= "{text}": must be a number from 0 to {LARGEST_ARCH:#x}'
+        raise ConfigError(source, key, problem)
+    return number
+
+
+def _explained(client: Client, match: Match | None, decision: Decision) -> Explained:
+    return Explained(
+        mac=client.mac,
+        arch=client.arch,
+        firmware=client.firmware,
+        node=None if match is None else match.node.name,
+        verdict=decision.verdict.value,
+        profile=decision.profile,
+        loader=decision.loader,
+        shape=None if decision.shape is None else decision.shape.value,
+        reasons=decision.reasons,
+    )

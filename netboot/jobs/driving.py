@@ -1,0 +1,144 @@
+"""A job's turn on its BMC: the closed loop, whose intents are in the job's row before it acts."""
+
+from dataclasses import replace
+
+from msgspec.structs import replace as with_
+
+from netboot.bmc.closed_loop import ClosedLoop, Pause
+from netboot.bmc.goal import Done, Sign
+from netboot.bmc.history import Came, Did, model_of
+from netboot.bmc.history import Event as BmcStep
+from netboot.bmc.model import Hardware, PowerAction
+from netboot.errors import BmcError
+from netboot.events import Kind
+from netboot.jobs.bmc_turn import Turn, keep_screen
+from netboot.jobs.inspect import ASK_AGAIN
+from netboot.jobs.memory import Memory, encoded
+from netboot.jobs.step import Drive
+from netboot.jobs.tools import Tools
+from netboot.jobs.watching import forget_boot
+from netboot.store.job_shapes import Claimed
+
+_SIGNS = (Kind.DISCOVER, Kind.REQUEST_4011, Kind.LOADER, Kind.SCRIPT)
+"""What shows that a machine came to us."""
+_STOPS = (PowerAction.OFF, PowerAction.SHUTDOWN)
+
+
+class Driving:
+    """One turn on one BMC, whose driver is open.
+
+    Attributes:
+        memory: the job's, as it is after the turn.
+    """
+
+    def __init__(self, tools: Tools, claimed: Claimed, turn: Turn, memory: Memory) -> None:
+        self._tools = tools
+        self._claimed = claimed
+        self._turn = turn
+        self.memory = memory
+
+    def drive(self, drive: Drive) -> Pause | None:
+        """Take a turn of the closed loop; a pause where it waits, None where it is over.
+
+        Raises:
+            Fenced: the turn is another's by now; an intent was not acted on then.
+        """
+        loop = self._loop(drive)
+        self.memory = with_(self.memory, queued=False, told="")
+        came = loop.turn()
+        self._remember(loop)
+        if isinstance(came, Pause):
+            return came
+        end = came.end
+        done = isinstance(end, Done)
+        words = end.note if isinstance(end, Done) else self._turn.clean(end.why)
+        self.memory = with_(
+            self.memory, loop="done" if done else "failed", words=words, told=self._turn.said
+        )
+        if not done and self.memory.intent:
+            keep_screen(self._turn)
+        return None
+
+    def inspect(self) -> Pause | None:
+        """Ask what the machine is, and keep it; a pause where its BMC has no time."""
+        try:
+            hardware = self._turn.hands.inspect()
+        except BmcError as error:
+            if not error.retryable:
+                raise
+            return Pause(self._tools.clock() + ASK_AGAIN, self._turn.clean(str(error)))
+        self._tools.store.keep_hardware(self._turn.node.name, hardware)
+        self.memory = with_(self.memory, loop="done", words=_said(hardware))
+        return None
+
+    def _loop(self, drive: Drive) -> ClosedLoop:
+        found = self._tools.store.inspected(self._turn.node.name)
+        loop = ClosedLoop(
+            self._turn.hands,
+            drive.goal,
+            self._heard if drive.goal.sign is Sign.DISCOVER else _nothing,
+            record=lambda step: self._record(loop, step),
+            planner=drive.planner,
+            gate=self._gate,
+            memory=self._tools.store,
+            model=model_of(found.hardware) if found else "",
+            clock=self._tools.clock,
+            history=list(self.memory.history),
+        )
+        return loop
+
+    def _gate(self, action: PowerAction) -> Pause | None:
+        if action in _STOPS:
+            return None
+        pause = self._tools.cap.take(self._claimed.job.id)
+        self.memory = with_(self.memory, queued=pause is not None)
+        return pause
+
+    def _record(self, loop: ClosedLoop, step: BmcStep) -> None:
+        """Write a step down: a change of power first where the next turn looks, and for good."""
+        if step.did is Did.RESET:
+            self._remember(loop, step)
+            intent = step.came is Came.INTENT
+            if intent:
+                self.memory = forget_boot(self.memory)
+            self._keep(powers_on=intent and step.action not in _STOPS)
+        self._turn.record(step)
+
+    def _keep(self, *, powers_on: bool) -> None:
+        tools = self._tools
+        tools.store.keep(
+            self._claimed,
+            encoded(self.memory),
+            seconds=tools.lease,
+            now=tools.clock(),
+            powers_on=powers_on,
+        )
+        tools.cap.written(self._claimed.job.id)
+
+    def _remember(self, loop: ClosedLoop, *more: BmcStep) -> None:
+        """Take over what the loop did; no password that a BMC repeated is kept."""
+        clean = self._turn.clean
+        history = tuple(
+            replace(step, words=clean(step.words), request=clean(step.request))
+            for step in (*loop.history, *more)
+        )
+        self.memory = with_(self.memory, history=history, rungs=loop.goal.rungs)
+
+    def _heard(self, _mac: str, since: float, _timeout: float) -> str | None:
+        """What the machine sent, by its timeline; nobody waits in a turn."""
+        turn = self._turn
+        event = turn.store.heard(turn.node.name, _SIGNS, since)
+        if event is None:
+            return None
+        return f"{event.kind.value} from {event.mac or turn.mac} after {event.time - since:.0f} s"
+
+
+def _nothing(_mac: str, _since: float, _timeout: float) -> str | None:
+    return None
+
+
+def _said(hardware: Hardware) -> str:
+    """A machine in one clause."""
+    name = " ".join(filter(None, (hardware.manufacturer, hardware.model)))
+    serial = f", serial {hardware.serial}" if hardware.serial else ""
+    return f"it is {name or 'a machine whose BMC does not name it'}{serial}"

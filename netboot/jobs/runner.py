@@ -1,0 +1,166 @@
+"""One turn of one job: take in the news, plan, speak to its BMC where the plan says so, plan again.
+
+What a turn does to a machine stands in the job's memory before it is done, so the next turn, of
+this process or another, needs nothing else.
+"""
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace as with_
+
+from netboot.bmc.closed_loop import Pause
+from netboot.errors import BmcError, ConfigError, OperationError
+from netboot.job import Job, JobKind
+from netboot.jobs import inspect, install, power, rescue, wipe
+from netboot.jobs.bmc_locks import Busy
+from netboot.jobs.bmc_turn import Turn, opened
+from netboot.jobs.driving import Driving
+from netboot.jobs.memory import Memory, Watched, decoded
+from netboot.jobs.step import Drive, Ends, Hands, Inspect, Plan, Step, View, Waits
+from netboot.jobs.tools import Tools
+from netboot.jobs.watching import ASKED, watch
+from netboot.store.bmc_shapes import Bmc
+from netboot.store.job_shapes import Claimed, Fenced
+
+PLANS: Mapping[JobKind, Plan] = {
+    JobKind.INSTALL: install.plan,
+    JobKind.INSPECT: inspect.plan,
+    JobKind.RESCUE: rescue.plan,
+    JobKind.WIPE: wipe.plan,
+    JobKind.POWER: power.plan,
+}
+ALIVE = 300.0
+"""Seconds since a machine's last sign within which a retried job goes on watching its boot."""
+BUSY_PAUSE = 2.0
+"""Seconds until a BMC that somebody else speaks to is tried again."""
+TROUBLE_PAUSE = 15.0
+"""Seconds until what our own side could not do is tried again: a vault, a full disk."""
+READ_AT_ONCE = 1000
+"""Events of a machine that are looked at in one go."""
+
+
+class JobTurn:
+    """One turn.
+
+    Args:
+        tools: with which.
+        claimed: the job.
+
+    Attributes:
+        memory: what the next turn must know.
+
+    Raises:
+        Unknown: its node is gone.
+        ValueError: its memory cannot be read.
+    """
+
+    def __init__(self, tools: Tools, claimed: Claimed) -> None:
+        self._tools = tools
+        self._claimed = claimed
+        self._job = claimed.job
+        self._node = tools.store.get(claimed.job.node)
+        self._bmc = tools.store.bmc(claimed.job.node)
+        self.memory = decoded(claimed.memory)
+
+    def take(self) -> Waits | Ends:
+        """Take it.
+
+        Raises:
+            Fenced: the turn is another's by now; nothing more may be done for the job.
+            OperationError: the store could not do it.
+        """
+        if self.memory.attempt != self._job.attempt:
+            if self.memory.attempt:
+                self._look()  # its machine may still be at work
+            self.memory = begun(self._job, self.memory, self._tools.clock())
+        self._look()
+        step = self._plan()
+        if isinstance(step, Drive | Inspect):
+            pause = self._with_bmc()
+            self._look()
+            step = self._plan(driven=True, pause=pause)
+        if isinstance(step, Drive | Inspect):
+            raise RuntimeError(f"{self._job.kind} asks for the BMC twice in a turn")  # noqa: TRY004 -- a plan of ours is wrong
+        return step
+
+    def _plan(self, *, driven: bool = False, pause: Pause | None = None) -> Step:
+        view = View(self._job, self._node, hands_of(self._bmc), self.memory, driven, pause)
+        return PLANS[self._job.kind](view, self._tools.clock())
+
+    def _look(self) -> None:
+        """Take in what became of the node and its machine since the last look."""
+        store, name = self._tools.store, self._job.node
+        self._node = store.get(name)
+        while True:
+            after = self.memory.watched.after
+            records = store.timeline(name, after, READ_AT_ONCE)
+            self.memory = watch(self.memory, records, self._job.id)
+            if after is None or len(records) < READ_AT_ONCE:
+                return
+
+    def _with_bmc(self) -> Pause | None:
+        """Do what is planned on the BMC; a pause where it waits, or cannot be done now."""
+        tools, bmc = self._tools, self._bmc
+        if bmc is None:
+            raise RuntimeError(f"{self._job.node} has no BMC, yet the plan asks for it")
+        if self.memory.queued and (shut := tools.cap.shut(self._job.id)):
+            return shut
+        turn = self._turn()
+        try:
+            with tools.locks.hold(bmc, turn):
+                self._look()  # until now an operator may have had the BMC
+                return self._on_bmc(turn, bmc, self._plan())
+        except Fenced:
+            raise
+        except Busy as error:
+            return Pause(tools.clock() + BUSY_PAUSE, str(error))
+        except OperationError as error:
+            return Pause(tools.clock() + TROUBLE_PAUSE, turn.clean(str(error)))
+        except (BmcError, ConfigError) as error:
+            self.memory = with_(self.memory, loop="failed", words=turn.clean(str(error)))
+            return None
+        finally:
+            tools.cap.written(self._job.id)
+
+    def _on_bmc(self, turn: Turn, bmc: Bmc, step: Step) -> Pause | None:
+        if not isinstance(step, Drive | Inspect):
+            return None
+        if self._job.kind is JobKind.POWER and not self.memory.history:
+            turn.tell(f"{turn.asker} asked: {turn.asked}", ASKED)  # as an operator's own action is
+        with opened(turn, bmc, self._tools.safe, self._tools.opener):
+            driving = Driving(self._tools, self._claimed, turn, self.memory)
+            try:
+                return driving.inspect() if isinstance(step, Inspect) else driving.drive(step)
+            finally:
+                self.memory = driving.memory
+
+    def _turn(self) -> Turn:
+        tools, job = self._tools, self._job
+        action = f" {job.asked.get('action', '')}" if job.kind is JobKind.POWER else ""
+        where = (tools.store, tools.arrived, tools.leaving, tools.screens)
+        return Turn(self._node, f"{job.kind}{action}", job.by, *where, job=job.id)
+
+
+def begun(job: Job, before: Memory, now: float) -> Memory:
+    """The memory with which an attempt begins.
+
+    A retried job whose machine is still at work goes on watching it, with new deadlines. Any other
+    machine is brought to the network anew.
+    """
+    watched = before.watched
+    if job.attempt > 1 and watched.boot is not None and now - watched.last <= ALIVE:
+        return Memory(
+            attempt=job.attempt,
+            begun=before.begun,
+            history=before.history,
+            loop="done",
+            watched=with_(watched, since=now, first=now),
+        )
+    return Memory(attempt=job.attempt, begun=job.since, watched=Watched())
+
+
+def hands_of(bmc: Bmc | None) -> Hands:
+    """Who can switch a machine with this BMC."""
+    if bmc is None:
+        return Hands.NOBODY
+    return {"manual": Hands.PERSON, "wol": Hands.WAKE}.get(bmc.address.scheme, Hands.BMC)

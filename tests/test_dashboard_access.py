@@ -1,0 +1,183 @@
+"""The dashboard for everybody: by axe, on a telephone, in the dark, and as the README shows it."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from netboot.events import Event, Kind
+from tests.dashboard_site import (
+    DESK,
+    FIRMWARE,
+    PATIENCE,
+    PHONE,
+    WHOLE,
+    BootLink,
+    DashboardSite,
+    Told,
+    chromium,
+    events,
+    mac,
+    watched,
+)
+
+expect.set_options(timeout=PATIENCE * 1000)
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+PAGES = ("#/", "#/nodes/n17", "#/nodes/n3", "#/jobs", "#/network", "#/images", "#/audit")
+GRAVE = ("serious", "critical")
+WHERE = "SCREENSHOTS"
+"""Names the folder that the README's pictures are written to."""
+STALLED = (
+    "boot file named but never asked for by TFTP within 15 s. Usual cause: UDP 69 is blocked by a"
+    " firewall, NAT or a container bridge, or the advertised address is not reachable for the"
+    " machine. Cure: open UDP 69 on this host; in a container use host networking; see"
+    " docs/troubleshooting.md"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
+    """Forty machines; thirty are installed, some are at it, and one does not boot."""
+    made = DashboardSite(tmp_path_factory.mktemp("site"))
+    with made.serving():
+        _populate(made)
+        yield made
+
+
+def _populate(site: DashboardSite) -> None:
+    link, now = BootLink(site), time.time()
+    for number in range(1, 41):
+        site.add(f"n{number}", number, labels={"rack": f"a{(number - 1) // 10 + 1}"})
+    for number in range(1, 37):
+        began = now - 90_000 + 500 * number
+        link.tell(*events(WHOLE, number, f"n{number}", begun=began, pace=1.5 + number % 4))
+    for number, how_far in ((3, 7), (9, 11), (14, 10), (22, 12)):
+        reached = WHOLE[:how_far]
+        link.tell(*events(reached, number, f"n{number}", begun=now - 4 * how_far, pace=3.5))
+    link.tell(
+        *events(FIRMWARE, 17, "n17", begun=now - 75, pace=1.2),
+        Event(Kind.STALLED, mac(17), "n17", STALLED, {"stage": "transfer"}, now - 56),
+        *events([FIRMWARE[0], _IGNORED], 0xA1, None, begun=now - 30),
+        *events(_LOG, 9, "n9", begun=now - 20, pace=1),
+    )
+    link.dropped({"dhcp: not a boot client": 381, "tftp: no such file": 14})
+    link.close()
+
+
+_IGNORED: Told = (Kind.IGNORED, f'{mac(0xA1)} belongs to no node, and dhcp.unknown = "ignore"', {})
+_LOG: Sequence[Told] = [
+    (Kind.SYSLOG, line, {})
+    for line in (
+        "main-menu[312]: INFO: Menu item 'partman-base' selected",
+        "partman: mke2fs 1.47.0 (5-Feb-2023)",
+        "debootstrap: Retrieving InRelease",
+    )
+]
+
+
+def shown(page: Page) -> None:
+    """Wait until the page has what it shows."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_text("Reading…")).to_have_count(0)
+
+
+def grave(page: Page) -> list[Any]:
+    """What axe-core finds that keeps somebody out."""
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], one["help"], [node["target"] for node in one["nodes"]][:5])
+        for one in found
+        if one["impact"] in GRAVE
+    ]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_serious(browser: Browser, site: DashboardSite, scheme: Scheme) -> None:
+    with watched(browser, site, color_scheme=scheme) as seen:
+        page = seen.open()
+        for path in PAGES:
+            page.goto(f"{site.url}/{path}")
+            shown(page)
+            assert grave(page) == [], path
+        page.goto(f"{site.url}/#/nodes/n17")
+        page.get_by_role("button", name="Install…").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert grave(page) == [], "the dialog"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_serious_before_there_is_a_node(
+    browser: Browser, tmp_path: Path, scheme: Scheme
+) -> None:
+    site = DashboardSite(tmp_path)
+    with site.serving(), watched(browser, site, color_scheme=scheme) as seen:
+        seen.page.goto(f"{site.url}/")
+        expect(seen.page.get_by_label("Token")).to_be_visible()
+        assert grave(seen.page) == [], "the sign-in page"
+        page = seen.open()
+        shown(page)
+        expect(page.get_by_text("sudo netboot doctor")).to_be_visible()
+        assert grave(page) == [], "the first page"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_telephone_scrolls_one_way_only(browser: Browser, site: DashboardSite, path: str) -> None:
+    with watched(browser, site, viewport=PHONE, has_touch=True) as seen:
+        page = seen.open(path)
+        shown(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_nothing_moves_by_itself(browser: Browser, site: DashboardSite) -> None:
+    with watched(browser, site) as seen:
+        seen.page.add_init_script(
+            "window.shifted = 0; new PerformanceObserver(list => { for (const one of"
+            " list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value })"
+            ".observe({type: 'layout-shift', buffered: true})"
+        )
+        page = seen.open()
+        shown(page)
+        expect(page.get_by_text("installed").first).to_be_visible()
+        assert page.evaluate("window.shifted") < 0.1, "what Web Vitals call good"
+
+
+def test_the_skip_link_leads_past_the_navigation(browser: Browser, site: DashboardSite) -> None:
+    with watched(browser, site) as seen:
+        page = seen.open()
+        shown(page)
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+        assert page.url.endswith("#/")
+
+
+@pytest.mark.skipif(WHERE not in os.environ, reason=f"{WHERE} names no folder for pictures")
+def test_the_readme_s_pictures(browser: Browser, site: DashboardSite) -> None:
+    folder = Path(os.environ[WHERE])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path, size, scheme in (
+        ("nodes", "#/", DESK, "light"),
+        ("node", "#/nodes/n17", DESK, "light"),
+        ("nodes-dark", "#/", DESK, "dark"),
+        ("phone", "#/", PHONE, "light"),
+    ):
+        with watched(browser, site, viewport=size, color_scheme=scheme) as seen:
+            page = seen.open(path)
+            shown(page)
+            page.get_by_text("installed").first.wait_for()
+            page.screenshot(path=folder / f"dashboard-{name}.png")
