@@ -241,7 +241,7 @@ def test_who_holds_a_port(proto: str, bound: str, wanted: str | None, collides: 
         assert str(found) == f"{psutil.Process().name()} (pid {os.getpid()})"
     else:
         assert found is None
-    assert other is None
+    assert other is None or other.pid != os.getpid()  # other programs hold ports too
     assert holder(proto, port, wanted) is None
 
 
