@@ -85,4 +85,6 @@ class Event:
     def is_chatter(self) -> bool:
         """Whether it is a line of a log that neither warns nor tells of a stage."""
         data = self.data
-        return self.kind is Kind.SYSLOG and "stage" not in data and data.get("severity") not in WARNS
+        return (
+            self.kind is Kind.SYSLOG and "stage" not in data and data.get("severity") not in WARNS
+        )

@@ -211,11 +211,9 @@ def ending(state: State, kind: JobKind, cause: Cause | None) -> Cause | None:
     Args:
         state: the node's.
         kind: the job's.
-        cause: what its end is; a job that leaves the disk alone may have left the state alone too.
+        cause: what its end is to a node that it has for itself.
     """
-    if cause is None or (kind in BESIDE and not _is_legal(state, cause)):
-        return None
-    return cause
+    return cause if kind not in BESIDE or state is State.INSPECTING else None
 
 
 def _is_legal(state: State, cause: Cause) -> bool:

@@ -34,6 +34,7 @@ CACHE = Path(os.environ.get("NETBOOT_CACHE") or Path(__file__).parent.parent / "
 NEEDS_ROOT = ("root", "firmware")
 SLOW = frozenset(
     {
+        "test_api_schema",
         "test_bench_smoke",
         "test_bmc_matrix",
         "test_bmc_sushy_tools",
@@ -51,6 +52,8 @@ SLOW = frozenset(
         "test_media_firmware",
         "test_node_console",
         "test_postgresql",
+        "test_replica_installs",
+        "test_replica_jobs",
         "test_replicas",
         "test_supervisor",
         "test_tftp_lossy",

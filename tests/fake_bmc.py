@@ -35,8 +35,9 @@ MACHINE = Hardware(
 class FakeBmc:
     """A BMC, its machine, and what was asked of it.
 
-    ``refuses`` has what it says to a call instead of doing it, by the call's name or by rung; an
-    error stays for good, a list of them is used up first.
+    ``tells_resets``: it has a LastResetTime. ``refuses`` has what it says to a call instead of
+    doing it, by the call's name or by rung; an error stays for good, a list of them is used up
+    first.
     """
 
     power_state: PowerState = PowerState.ON
@@ -47,18 +48,22 @@ class FakeBmc:
     asked: list[str] = field(default_factory=list)
     on_power: Callable[[PowerAction], None] = lambda _action: None
     login: Login | None = None
+    last_reset: float | None = None
+    tells_resets: bool = False
     open: int = 0
     name: str = "fake"
 
     def observe(self) -> Observed:
         self._said("observe")
-        return Observed(self.power_state, self.boot, (self.medium,))
+        said = (self.last_reset or 0.0) if self.tells_resets else None
+        return Observed(self.power_state, self.boot, (self.medium,), said)
 
     def power(self, action: PowerAction) -> str | None:
         self.asked.append(f"power {action}")
         self._said("power")
         off = action in (PowerAction.OFF, PowerAction.SHUTDOWN)
         self.power_state = PowerState.OFF if off else PowerState.ON
+        self.last_reset = (self.last_reset or 0.0) + 1.0
         self.on_power(action)
         return f"POST Reset {action}"
 

@@ -385,7 +385,7 @@ class TestCommand:
         restored_, installed, key = out.splitlines()
         assert restored_.endswith(": 1 node, 0 groups, 0 jobs, 1 event.")
         assert installed.startswith("Installed when they boot from the network next: n1.")
-        assert key.startswith("BMC passwords of n1 are sealed with a key that is not here: put it")
+        assert key.startswith(f"{tmp_path}/data/bmc.key does not open the BMC passwords of n1: put")
         assert run("node", "show", "n1")[0] == 0
         assert not list((tmp_path / "data").glob(".*"))
 

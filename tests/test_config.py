@@ -116,7 +116,9 @@ MISTAKES = {
     "[http]\nport = 80.0": f"http.port: = 80.0: {PORT}",
     "[http]\nport = [1, 2]": f"http.port: = a list of 2: {PORT}",
     "[jobs]\nat_once = 0": "jobs.at_once: = 0: must be an integer from 1 to 256",
-    "[jobs]\npower_on_at_once = 0": "jobs.power_on_at_once: = 0: must be an integer from 1 to 10000",
+    "[jobs]\npower_on_at_once = 0": (
+        "jobs.power_on_at_once: = 0: must be an integer from 1 to 10000"
+    ),
     "[jobs]\nlease_seconds = 1": "jobs.lease_seconds: = 1: must be an integer from 60 to 3600",
     "[tftp]\nport = 0x" + "f" * 5000: f"tftp.port: = an integer of 20000 bits: {PORT}",
     '[http]\nadvertise = "boot.example"': (

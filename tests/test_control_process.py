@@ -17,7 +17,7 @@ import httpx
 import msgspec
 import pytest
 
-from netboot.events import Kind
+from netboot.events import Event, Kind
 from netboot.frames import MAX_FROM_CONTROL, Ack, Batch, Feed, Hello, Message, Unpacker, pack
 from netboot.model import Mac, Node
 from netboot.snapshot import Snapshot, decode
@@ -87,6 +87,12 @@ def await_(condition: Any, what: str, seconds: float = 60) -> Any:
     return found
 
 
+def asked(store: Store, count: int) -> list[Event]:
+    """What the machine asked and got; its life has lines of its own."""
+    found = [record.event for record in store.timeline(M1, limit=count + 9)]
+    return [event for event in found if event.kind is not Kind.STATE]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site"))
@@ -147,12 +153,18 @@ class TestDoors:
         assert modes == {"boot.sock": 0o600, "control.sock": 0o660, **ours}
         assert stat.S_IMODE(site.data.stat().st_mode) == 0o710
 
-    def test_the_tcp_door_says_that_we_live_and_nothing_else(self, site: Site) -> None:
+    def test_the_tcp_door_tells_a_stranger_that_we_live_and_nothing_else(self, site: Site) -> None:
         url = f"http://127.0.0.1:{site.port}"
         assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
-        for path in ("/api/v1/nodes", "/api/v1/timeline/n1", "/openapi.json", "/docs", "/"):
-            assert httpx.get(url + path).status_code == 404
-        assert httpx.post(f"{url}/api/v1/nodes", json=N1).status_code == 404
+        for path in ("/api/v1/nodes", "/api/v1/timeline/n1", "/openapi.json", "/docs"):
+            assert httpx.get(url + path).status_code == 401
+        assert httpx.post(f"{url}/api/v1/nodes", json=N1).status_code == 401
+
+    def test_the_first_token_opens_the_tcp_door(self, site: Site) -> None:
+        token = (site.data / "admin.token").read_text().strip()
+        url = f"http://127.0.0.1:{site.port}/api/v1/session"
+        said = httpx.get(url, headers={"Authorization": f"Bearer {token}"})
+        assert said.json() == {"name": "admin", "role": "admin"}
 
     def test_a_second_one_says_who_is_there(self, site: Site) -> None:
         pid = (site.run / "lock").read_text().strip()
@@ -324,9 +336,13 @@ def test_sigterm_ends_it_soon_with_everybody_connected(tmp_path: Path) -> None:
             assert time.monotonic() - began < 15  # the request would wait for 30
             assert waiting.recv(100).startswith(b"HTTP/1.1 200 OK")
         boot.close()
-    assert (process.returncode, output) == (0, "")
-    assert sorted(path.name for path in site.run.iterdir()) == ["lock"]
-    assert sorted(path.name for path in site.data.iterdir()) == ["netboot.db", "run"]
+    token = (site.data / "admin.token").read_text().strip()
+    assert process.returncode == 0
+    assert len(output.splitlines()) == 1
+    assert str(site.data / "admin.token") in output
+    assert token not in output
+    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner"]
+    assert sorted(path.name for path in site.data.iterdir()) == ["admin.token", "netboot.db", "run"]
 
 
 def test_a_taken_address_is_said_and_nothing_is_left(tmp_path: Path) -> None:
@@ -342,7 +358,7 @@ def test_a_taken_address_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     line = f'= "127.0.0.1:{site.port}": cannot listen there: taken by '
     assert line in output
     assert re.search(holder_text, output)
-    assert sorted(path.name for path in site.run.iterdir()) == ["lock"]
+    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner"]
 
 
 BOOT_PROGRAM = """
@@ -398,8 +414,8 @@ def test_through_kills_of_control_nothing_is_lost_or_doubled(tmp_path: Path) -> 
         kept = site.run / "snapshot.json"
         await_(lambda: len(decode(kept.read_bytes()).nodes) == 2, "the snapshot on disk")
         with site.serving(), Store(site.url) as store:
-            await_(lambda: len(store.timeline(M1, limit=count + 9)) >= count, "every event")
-            found = [record.event for record in store.timeline(M1, limit=count + 9)]
+            await_(lambda: len(asked(store, count)) >= count, "every event")
+            found = asked(store, count)
         assert [event.detail for event in found] == [str(number) for number in range(count)]
         assert {event.kind for event in found} == {Kind.OFFER}
     finally:
@@ -436,7 +452,7 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path: Path) -> None:
             boot.close()
         with Store(site.url) as store:
             assert len(store.list()) == 21
-            assert [record.event.kind for record in store.timeline(M1)] == [Kind.OFFER]
+            assert [event.kind for event in asked(store, 1)] == [Kind.OFFER]
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 

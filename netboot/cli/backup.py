@@ -12,12 +12,10 @@ from netboot.bmc.credentials import KEY_FILE
 from netboot.cli.main import settings
 from netboot.config import Settings
 from netboot.control.lock import DataLock
+from netboot.control.sealed import complaint, named, unopened
 from netboot.errors import ConfigError
 from netboot.model import State
 from netboot.policy import installing
-
-MOST_NAMED = 10
-"""Nodes that are named in one line."""
 
 _File = click.Path(path_type=Path, dir_okay=False)
 
@@ -66,7 +64,7 @@ def restore(ctx: click.Context, file: Path, replace: bool) -> None:  # noqa: FBT
     if done.cancelled:
         click.echo(f"Cancelled, for they were under way then: {done.cancelled} of the jobs.")
     if done.freed:
-        click.echo(f"Not installed until asked again: {_named(done.freed)}.")
+        click.echo(f"Not installed until asked again: {named(done.freed)}.")
     _warn(found)
 
 
@@ -75,28 +73,19 @@ def _warn(found: Settings) -> None:
     from netboot.store.store import Store  # noqa: PLC0415 -- start-up stays short
 
     with Store(found.database, password_file=found.database_password_file) as store:
-        nodes, bmcs = store.snapshot().nodes_in_effect(), store.bmcs()
+        nodes, sealed = store.snapshot().nodes_in_effect(), unopened(store, found.data_dir)
     wanted = installing(load_profiles(found.templates))
     new = [n.name for n in nodes if n.state is State.ENROLLED and n.profile in wanted]
     if new:
         click.echo(
-            f"Installed when they boot from the network next: {_named(new)}."
+            f"Installed when they boot from the network next: {named(new)}."
             " One that has its system by now: netboot node set NAME --installed"
         )
-    sealed = [name for name, bmc in bmcs.items() if bmc.sealed is not None]
-    if sealed and not (found.data_dir / KEY_FILE).exists():
-        click.echo(
-            f"BMC passwords of {_named(sealed)} are sealed with a key that is not here:"
-            f" put it at {found.data_dir / KEY_FILE}, or say the passwords again."
-        )
+    if sealed:
+        click.echo(f"{complaint(sealed, found.data_dir)}.")
 
 
 def _held(rows: Mapping[str, int]) -> str:
     nouns = {"node": "node", "node_group": "group", "job": "job", "event": "event"}
     numbers = [(rows.get(name, 0), noun) for name, noun in nouns.items()]
     return ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in numbers)
-
-
-def _named(names: "list[str] | tuple[str, ...]") -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -105,6 +105,7 @@ class Turn:
         self.last = self.clean(detail)
         values = {"by": self.asker, "asked": self.asked, "came": came} | data
         values |= {"job": str(self.job)} if self.job else {}
+        values |= {"driver": self.driver.name} if self.driver else {}
         mac = self.node.macs[0] if self.node.macs else None
         clean = {key: self.clean(value) for key, value in values.items() if value}
         self.store.append_events([Event(Kind.BMC, mac, self.node.name, self.last, clean)])

@@ -27,8 +27,10 @@ from netboot.stages import Boot, Stage
 
 VIA = {"pxe": BootTarget.PXE, "http": BootTarget.HTTP}
 """What ``via`` in a request may say."""
-LOOK_AGAIN = 60.0
-"""Seconds until a job that waits for events is looked at in any case."""
+LOOK_AGAIN = 600.0
+"""Seconds until a job is looked at that an event of its machine would wake."""
+IN_HAND = 15.0
+"""Seconds between two looks at what an operator does who has the machine in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def _unless_late(
     waits_for = why or row.waits_for
     if meddled is not None:
         waits_for += f" ({meddled.by} asked for {meddled.asked})"
-    due = min(now + LOOK_AGAIN, deadline)
-    if view.pause is not None and _drives(view):
+    due = min(now + (IN_HAND if meddled else LOOK_AGAIN), deadline)
+    listens = view.pause is not None and view.pause.listen is not None
+    if view.pause is not None and _drives(view) and not (listens and view.hands is Hands.WAKE):
         due = min(due, view.pause.until)
     return Waits(row.stage, waits_for, since, deadline, max(due, now))

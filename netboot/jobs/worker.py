@@ -53,7 +53,7 @@ class Worker:
         Raises:
             OperationError: the store could not do it.
         """
-        self._store.forget_owner(self._owner, self._tools.clock())
+        self._store.forsake(self._owner)
         threading.Thread(target=self._run, name="jobs", daemon=True).start()
 
     def wake(self) -> None:

@@ -10,6 +10,10 @@ from msgspec import Meta
 
 from netboot.checked import Checked
 
+MAX_WHO = 64
+"""Characters kept of who wrote, and of from where."""
+MAX_ROUTE = 128
+"""Characters kept of a path's template."""
 MAX_TARGET = 200
 """Characters kept of what a write was about."""
 MAX_NAMED = 32
@@ -95,7 +99,7 @@ class AuditEntry(Written):
 
 
 def target_of(given: object) -> str:
-    """What a write is about: a name, those of a list, or what a request's body names."""
+    """What a write is about: a name or number, those of a list, or what a body names."""
     if isinstance(given, Mapping):
         if isinstance(labels := given.get("label"), Mapping):
             given = [f"{key}={value}" for key, value in islice(labels.items(), MAX_NAMED)]
@@ -113,4 +117,4 @@ _NAMING = ("name", "names", "nodes")
 
 def _name(given: object) -> str:
     named = given.get("name") if isinstance(given, Mapping) else given
-    return named[:MAX_TARGET] if isinstance(named, str) else ""
+    return str(named)[:MAX_TARGET] if isinstance(named, str | int) else ""

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from netboot.store import schema
-from netboot.store.access_shapes import MAX_TARGET, AuditEntry, Written
+from netboot.store.access_shapes import MAX_ROUTE, MAX_TARGET, MAX_WHO, AuditEntry, Written
 from netboot.store.database import transaction
 from netboot.store.opened import Opened
 
@@ -31,10 +31,10 @@ class Audit(Opened):
         table = schema.audit
         row = {
             "time": time.time(),
-            "who": written.who,
-            "origin": written.origin,
+            "who": written.who[:MAX_WHO],
+            "origin": written.origin[:MAX_WHO],
             "method": written.method,
-            "route": written.route,
+            "route": written.route[:MAX_ROUTE],
             "target": written.target[:MAX_TARGET],
             "request": written.request,
         }

@@ -57,6 +57,13 @@ def waiting(connection: sa.Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def counts(connection: sa.Connection) -> dict[tuple[JobKind, JobState], int]:
+    """How many jobs of each kind are in each state."""
+    what = _TABLE.c.kind, _TABLE.c.state
+    rows = connection.execute(sa.select(*what, sa.func.count()).group_by(*what))
+    return {(JobKind(kind), JobState(state)): count for kind, state, count in rows}
+
+
 def listed(
     connection: sa.Connection,
     conditions: Iterable[sa.ColumnElement[bool]],
@@ -92,6 +99,12 @@ def write(connection: sa.Connection, job: Job, values: Mapping[str, object]) -> 
     mine = (_TABLE.c.id == job.id, _TABLE.c.fence == job.fence, _TABLE.c.owner == job.owner)
     change = sa.update(_TABLE).where(*mine, _LIVE)
     return connection.execute(change.values(values)).rowcount > 0
+
+
+def forsake(connection: sa.Connection, owner: str) -> None:
+    """Give up all of an owner's leases."""
+    mine = sa.update(_TABLE).where(_TABLE.c.owner == owner, _LIVE)
+    connection.execute(mine.values(owner=None, lease=0.0))
 
 
 def change(connection: sa.Connection, number: int, values: Mapping[str, object]) -> Job:

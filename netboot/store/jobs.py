@@ -12,21 +12,20 @@ A job, its node's state and its line in the timeline are always written together
 
 import contextlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
-from netboot.lifecycle import ASKED, BEGINS, Cause, Illegal, beginning
-from netboot.model import Node, State
-from netboot.store import job_rows, nodes, transitions
+from netboot.model import Node
+from netboot.store import job_rows
 from netboot.store.database import transaction
-from netboot.store.installations import next_installation, nodes_in_effect, refuse_no_installer
+from netboot.store.installations import nodes_in_effect, refuse_no_installer
+from netboot.store.job_begin import begin
 from netboot.store.job_shapes import MAX_KEY, MAX_NAME, Asked, Request
 from netboot.store.opened import COMMAND_LINE
 from netboot.store.shapes import Conflict
-from netboot.store.transitions import Standing, Why
 from netboot.store.turns import Turns, known
 
 
@@ -96,45 +95,6 @@ class Jobs(Turns):
             job_rows.prune(connection)
             return [job for job in there.values() if job is not None]
 
-    def change_state(
-        self,
-        names: Sequence[str],
-        cause: Cause,
-        by: str,
-        source: str = COMMAND_LINE,
-        *,
-        now: float | None = None,
-    ) -> Sequence[Node]:
-        """Take nodes on by what people say: all of them or none.
-
-        Args:
-            names: whose.
-            cause: ``ADOPTED``, ``MAINTAIN``, ``RESUME``, ``HAND_BACK`` or ``RETIRE``.
-            by: who says so.
-            source: where that was said, for errors.
-            now: epoch seconds.
-
-        Returns:
-            the nodes as they are now.
-
-        Raises:
-            Unknown: there is no such node.
-            Conflict: its state does not allow it, or a job for it has not ended.
-        """
-        if cause not in ASKED or cause in BEGINS.values() or cause in _OTHERS:
-            raise ValueError(f"{cause} is asked for otherwise")
-        when = time.time() if now is None else now
-        with self._writing, transaction(self._sure, writes=True) as connection:
-            unique = list(dict.fromkeys(names))
-            for name in unique:
-                before = transitions.standing(connection, name, source)
-                if cause is not Cause.ADOPTED:
-                    refuse_another(job_rows.live(connection, [name]), source)
-                why = Why(by, time=when)
-                transitions.move(connection, before, cause, self._retention, source, why)
-            job_rows.wake(connection, unique, when)
-            return [nodes.known(connection, name, source) for name in unique]
-
     def cancel(
         self, number: int, by: str, source: str = COMMAND_LINE, *, now: float | None = None
     ) -> Job:
@@ -153,11 +113,11 @@ class Jobs(Turns):
             job = job_rows.job_of(row)
             if job.state.ended:
                 raise Conflict(source, "", f"job {number} is {job.state} already")
+            outcome = f"cancelled by {by[:MAX_NAME]}"
             if row.lease <= when:
-                outcome = f"cancelled by {by}"
                 with contextlib.suppress(Conflict):  # it came to another end, as a turn will see
                     return self._ended(connection, job, JobState.CANCELLED, outcome, None, when)
-            marks = {"cancelling": True, "woken": True, "changed": when, "due": when}
+            marks = {"cancelling": True, "outcome": outcome, "woken": True, "due": when}
             return job_rows.change(connection, number, marks)
 
     def retry(
@@ -178,11 +138,11 @@ class Jobs(Turns):
             if job_rows.waiting(connection) >= job_rows.MAX_WAITING:
                 raise job_rows.full(source)
             request = Request(job.kind, by[:MAX_NAME], job.asked, source, when)
-            again = self._begun(connection, job.node, request, job)
+            number_now = begin(connection, job.node, request, self._retention, job)
             values: dict[str, object] = {
                 "state": JobState.QUEUED.value,
                 "attempt": job.attempt + 1,
-                "installation": again,
+                "installation": number_now,
                 "holds": job_rows.holds(job.node, job.kind),
                 "waits_for": "",
                 "since": when,
@@ -230,6 +190,11 @@ class Jobs(Turns):
             wanted = job_rows.conditions(node, states, kind, after)
             return job_rows.listed(connection, wanted, limit)
 
+    def job_counts(self) -> Mapping[tuple[JobKind, JobState], int]:
+        """How many jobs of each kind are kept in each state; those with none are left out."""
+        with transaction(self._quick) as connection:
+            return job_rows.counts(connection)
+
     def memory(self, number: int, source: str = COMMAND_LINE) -> bytes:
         """What the runner of a job kept last.
 
@@ -247,7 +212,7 @@ class Jobs(Turns):
     def _submitted(self, connection: sa.Connection, node: Node, request: Request) -> Job:
         if request.kind is JobKind.INSTALL and request.installing is not None:
             refuse_no_installer(node, request.installing, request.source)
-        number = self._begun(connection, node.name, request)
+        number = begin(connection, node.name, request, self._retention)
         values: dict[str, object] = {
             "node": node.name,
             "kind": request.kind.value,
@@ -266,73 +231,6 @@ class Jobs(Turns):
         self._note(connection, job, "queued", line, request.time)
         return job
 
-    def _begun(
-        self, connection: sa.Connection, name: str, request: Request, again: Job | None = None
-    ) -> int:
-        """Take a node on for a job that begins; the number of the installation that it does.
-
-        Args:
-            connection: the caller's.
-            name: the node's.
-            request: for what.
-            again: the job, where it is begun again.
-
-        Raises:
-            Unknown: there is no such node.
-            Conflict: its state does not allow it, or another job for it has not ended.
-        """
-        kind, source = request.kind, request.source
-        before = transitions.standing(connection, name, source)
-        held = job_rows.holds(name, kind)
-        live = job_rows.live(connection, [name])
-        refuse_another([job for job in live if job_rows.holds(name, job.kind) == held], source)
-        try:
-            cause = beginning(before.state, kind)
-        except Illegal as problem:
-            raise Conflict(source, "", f"node {name}: {problem}") from None
-        number = before.installation
-        if kind is JobKind.WIPE:
-            number += 1
-        elif kind is JobKind.INSTALL and again is None:
-            reinstall = bool(request.asked.get("reinstall"))
-            number = next_installation(before, source, reinstall=reinstall)
-        elif again is not None:
-            refuse_overtaken(again, before, source)
-        if cause is not None:
-            keep, why = self._retention, Why(request.by, time=request.time)
-            transitions.move(connection, before, cause, keep, source, why, installation=number)
-        return number if kind in (JobKind.INSTALL, JobKind.WIPE) else 0
-
-
-def refuse_another(jobs: Sequence[Job], source: str) -> None:
-    """A job that has not ended is in the way.
-
-    Raises:
-        Conflict: there is one; the text says how to end it.
-    """
-    if jobs:
-        job = jobs[0]
-        said = f"node {job.node} has job {job.id} ({job.kind}), which has not ended"
-        raise Conflict(source, "", f"{said}: netboot job cancel {job.id}")
-
-
-def refuse_overtaken(job: Job, before: Standing, source: str) -> None:
-    """An installation that another has followed, or that came to its end after all, is over.
-
-    Raises:
-        Conflict: it is.
-    """
-    if job.kind is not JobKind.INSTALL:
-        return
-    again = "; ask for a new one"
-    if job.installation != before.installation:
-        said = f"another installation of node {job.node} was asked for since job {job.id}"
-        raise Conflict(source, "", said + again)
-    asked = job.state is JobState.CANCELLED and job.asked.get("reinstall")
-    if before.state is State.INSTALLED and not asked:
-        said = f"node {job.node} came to be installed since job {job.id} ended"
-        raise Conflict(source, "", said + again)
-
 
 def _submitted_before(connection: sa.Connection, name: str, request: Request) -> Job | None:
     """The job that this very request made before.
@@ -350,6 +248,3 @@ def _submitted_before(connection: sa.Connection, name: str, request: Request) ->
 
 def _key(request: Request, name: str) -> str | None:
     return None if request.key is None else f"{request.key}/{name}"
-
-
-_OTHERS = (Cause.REINSTALL, Cause.REMOVED)

@@ -205,4 +205,6 @@ def _password(path: Path) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """What libpq says, without its advice, which stands on lines of its own."""
+    said = " ".join(line for line in text.splitlines() if not line.startswith("\t"))
+    return said.removeprefix("connection is bad: ").removeprefix("connection failed: ")

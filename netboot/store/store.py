@@ -8,13 +8,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from netboot.errors import ConfigError
-from netboot.lifecycle import TRANSITIONS, Cause
+from netboot.lifecycle import Cause
 from netboot.model import Group, Node, State
 from netboot.snapshot import Snapshot
-from netboot.store import bmcs, groups, job_rows, nodes, transitions
+from netboot.store import bmcs, groups, nodes, transitions
 from netboot.store.always import (
     refuse_claimed,
     refuse_stranded,
@@ -32,8 +30,8 @@ from netboot.store.group_shapes import (
 )
 from netboot.store.guard import Guard, unguarded
 from netboot.store.hands import Hands
-from netboot.store.installations import next_installation, nodes_in_effect, refuse_no_installer
 from netboot.store.jobs import Jobs
+from netboot.store.lives import Lives
 from netboot.store.opened import COMMAND_LINE, bump, version
 from netboot.store.overrides import Overrides
 from netboot.store.repeats import Repeats
@@ -49,7 +47,7 @@ from netboot.store.tokens import Tokens
 from netboot.store.words import MAX_NODES
 
 
-class Store(Timelines, Hands, Overrides, Jobs, Tokens, Audit, Repeats, Strangers):
+class Store(Timelines, Hands, Overrides, Lives, Jobs, Tokens, Audit, Repeats, Strangers):
     """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.
@@ -193,73 +191,6 @@ class Store(Timelines, Hands, Overrides, Jobs, Tokens, Audit, Repeats, Strangers
             tuple(node.name for node in given if node.name in touched - new),
             tuple(node.name for node in given if node.name not in touched),
         )
-
-    def _adopts(self, connection: sa.Connection, before: Node | None, source: str) -> bool:
-        """Take on a node that has its system, as a file says; whether that is news."""
-        if before is None or before.state is State.INSTALLED:
-            return False
-        if (before.state, Cause.ADOPTED) not in TRANSITIONS:
-            return False
-        self._adopt(connection, before, source)
-        return True
-
-    def _adopt(self, connection: sa.Connection, node: Node, source: str) -> None:
-        before = transitions.standing(connection, node.name, source)
-        transitions.move(connection, before, Cause.ADOPTED, self._retention, source)
-        job_rows.wake(connection, [node.name], time.time())
-
-    def install(
-        self,
-        names: Sequence[str],
-        installing: Collection[str],
-        source: str = COMMAND_LINE,
-        *,
-        reinstall: bool = False,
-    ) -> Sequence[Node]:
-        """Have nodes installed when they boot from the network next: all of them or none.
-
-        Args:
-            names: whose.
-            installing: the profiles that install something.
-            source: where that was asked, for errors.
-            reinstall: also those that are installed.
-
-        Returns:
-            the nodes in effect as they are now.
-
-        Raises:
-            ConfigError: one is unknown (``Unknown``), installed already (``Conflict``), or has a
-                profile that installs nothing.
-        """
-        with self._writing, transaction(self._sure, writes=True) as connection:
-            found = nodes_in_effect(connection, names, source)
-            return [
-                self._install(connection, node, installing, source, reinstall=reinstall)
-                for node in found
-            ]
-
-    def _install(
-        self,
-        connection: sa.Connection,
-        node: Node,
-        installing: Collection[str],
-        source: str,
-        *,
-        reinstall: bool,
-    ) -> Node:
-        refuse_no_installer(node, installing, source)
-        before = transitions.standing(connection, node.name, source)
-        number = next_installation(before, source, reinstall=reinstall)
-        cause = Cause.REINSTALL if before.state is State.INSTALLED else Cause.INSTALL
-        now = transitions.move(
-            connection, before, cause, self._retention, source, installation=number
-        )
-        return replace(node, state=now.state, installation=now.installation, because="")
-
-    def states(self) -> Mapping[State, int]:
-        """How many nodes are in each state."""
-        with transaction(self._quick) as connection:
-            return nodes.states(connection)
 
     def version(self) -> int:
         """Counts the changes of nodes and groups, whoever made them."""

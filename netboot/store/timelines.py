@@ -1,7 +1,7 @@
 """The store's timelines: what machines asked and got, and what was done to them."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -11,9 +11,18 @@ from netboot.store.database import transaction
 from netboot.store.opened import COMMAND_LINE, Opened, bump
 from netboot.store.shapes import Record, mac_of, refuse_strange_name, unknown_node
 
+Watcher = Callable[[Sequence[Event]], None]
+"""Told of events when they are safe; it must not wait."""
+
 
 class Timelines(Opened):
     """Events in the order they came."""
+
+    _watchers: tuple[Watcher, ...] = ()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a watcher told of every event that is kept through this store from now on."""
+        self._watchers = (*self._watchers, watcher)
 
     def append_events(self, events: Sequence[Event]) -> None:
         """Keep events, in this order, in one transaction.
@@ -23,6 +32,7 @@ class Timelines(Opened):
         """
         with self._writing, transaction(self._quick, writes=True) as connection:
             self._keep(connection, events)
+        self._tell(events)
 
     def append_numbered(self, instance: str, events: Sequence[tuple[int, Event]]) -> int:
         """Keep those events of one boot program's run that are not kept yet.
@@ -41,7 +51,12 @@ class Timelines(Opened):
                 last = new[-1][0]
                 self._keep(connection, [event for _, event in new])
                 timeline.note_seq(connection, instance, last)
-            return last
+        self._tell([event for _, event in new])
+        return last
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for watcher in self._watchers:
+            watcher(events)
 
     def _keep(self, connection: sa.Connection, events: Sequence[Event]) -> None:
         timeline.append(connection, events, self._retention)

@@ -164,7 +164,7 @@ def _event(
     name: str, mac: Mac | None, change: tuple[State, State], cause: Cause, why: Why
 ) -> Event:
     old, new = change
-    by = f", by {why.by}" if why.by else ""
+    by = f" by {why.by}" if why.by else ""
     because = f": {why.because}" if why.because else ""
     data: dict[str, str | int] = {"from": old.value, "to": new.value, "cause": cause.value}
     if why.by:

@@ -116,7 +116,15 @@ class Turns(Opened):
             raise ValueError(f"{state} is no end of a job")
         with self._writing, transaction(self._sure, writes=True) as connection:
             _write(connection, claimed.job, {"changed": now})
+            if state is JobState.CANCELLED:  # who had it cancelled stands in the row
+                outcome = known(connection, claimed.job.id, "").outcome or outcome
             return self._ended(connection, claimed.job, state, outcome, cause, now)
+
+    def forsake(self, owner: str) -> None:
+        """Give up all that a process of this name had, which is known to be dead."""
+        with self._writing, transaction(self._quick, writes=True) as connection:
+            job_rows.forsake(connection, owner)
+            bmc_locks.forsake(connection, owner)
 
     def next_due(self, now: float) -> float | None:
         """When the next job can be claimed, ``now`` where one can be already; None without any."""
