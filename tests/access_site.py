@@ -11,31 +11,28 @@ import msgspec
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from netboot.bmc.credentials import Safe
 from netboot.config import Settings
 from netboot.control.access.api import add_access
 from netboot.control.access.attempts import Attempts
 from netboot.control.access.doors import PeerDoor, TokenDoor
 from netboot.control.access.guard import Door, Guard
 from netboot.control.access.hosts import Hosts
-from netboot.control.api import operator_app
-from netboot.control.bmc_actions import Actions
-from netboot.control.desk import Desk
-from netboot.control.metrics import Metrics
-from netboot.control.news import News, Signal
+from netboot.store import schema
 from netboot.store.access_shapes import Role, TokenEntry
+from netboot.store.database import transaction
 from netboot.store.store import Store
-from tests.fake_bmc import FakeBmc
+from tests.api_site import Api
 
 LISTEN = "192.0.2.1:8443"
 ELSEWHERE = "198.51.100.7"
+NOON = 1_000_000.0
 
 
 class Clock:
     """Time that passes when it is told to."""
 
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
+    def __init__(self) -> None:
+        self.now = NOON
 
     def __call__(self) -> float:
         return self.now
@@ -49,17 +46,24 @@ class Site:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder / "data"
         self.clock = Clock()
-        self.url = f"sqlite:///{folder / 'data' / 'netboot.db'}"
-        self.store = Store(self.url)
-        self.tokens = {role: self.add_token(role.value, role) for role in Role}
-        safe = lambda: Safe(bytes(32))  # noqa: E731 -- a Sealing
-        actions = Actions(self.store, safe, opener=lambda *_: FakeBmc())
-        desk = Desk(self.store, News(self.store), Signal(), dict, safe, actions)
-        self.app: FastAPI = operator_app(desk, Metrics(self.store))
+        self.store = Store(f"sqlite:///{self.folder / 'netboot.db'}")
+        self.attempts = Attempts(self.clock)
         hosts = Hosts(LISTEN, ["netboot.example"])
-        self.door = TokenDoor(self.store, hosts, Attempts(self.clock), self.clock)
+        self.door = TokenDoor(self.store, hosts, self.attempts, self.clock)
+        self.app: FastAPI = Api(self.store, self.folder).bare
         add_access(self.app, self.store, self.door, self.clock)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything but a token of each role."""
+        self.clock.now = NOON
+        self.attempts._failures.clear()
+        with transaction(self.store._sure, writes=True) as connection:
+            for table in (schema.login, schema.token, schema.audit):
+                connection.execute(table.delete())
+        self.tokens = {role: self.add_token(role.value, role) for role in Role}
 
     def add_token(self, name: str, role: Role, days: int | None = None) -> str:
         entry = TokenEntry(name=name, role=role, expires_days=days)
@@ -79,14 +83,14 @@ class Site:
         guard = Guard(app or self.app, self.app.routes, door or self.door, self.store, **more)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{scheme}://{LISTEN}"
-        return httpx.Client(transport=_InProcess(guard, peer), base_url=url, headers=headers)
+        return httpx.Client(transport=InProcess(guard, peer), base_url=url, headers=headers)
 
     def peer(self, user: str = "alice", **more: Any) -> httpx.Client:
         """A user of this host."""
         return self.client(door=PeerDoor(), peer=user, **more)
 
 
-class _InProcess(httpx.BaseTransport):
+class InProcess(httpx.BaseTransport):
     """A request straight to an application."""
 
     def __init__(self, app: ASGIApp, peer: str) -> None:

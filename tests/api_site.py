@@ -26,7 +26,11 @@ N1 = {"name": "n1", "macs": ["52:54:00:00:00:01"], "profile": "debian-12"}
 
 
 class Api:
-    """The application and its store."""
+    """The application and its store.
+
+    Attributes:
+        bare: the application without its doors.
+    """
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
@@ -38,14 +42,14 @@ class Api:
         )
         self.desk = Desk(store, News(store), Signal(), profiles, safe, actions, self.settings)
         self.metrics = Metrics(store, self.desk.planes)
-        self._app = operator_app(self.desk, self.metrics)
+        self.bare = operator_app(self.desk, self.metrics)
         self.hung_up = asyncio.Event()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application, as an administrator reaches it."""
         who = Who("tester", Role.ADMIN, "here")
         scope["state"] = {"who": who, "hang_up": self.hung_up.set}
-        await self._app(scope, receive, send)
+        await self.bare(scope, receive, send)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One request and its whole answer; a path without a slash is below ``/api/v1``."""

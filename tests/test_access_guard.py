@@ -3,10 +3,11 @@
 The routes are those of the application itself, so one that is added is tried here too.
 """
 
+import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -14,13 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from netboot.control.access import guard
 from netboot.control.access.attempts import FAILURE_SECONDS, MAX_ADDRESSES, MAX_FAILURES, Attempts
+from netboot.control.access.doors import PeerDoor
 from netboot.control.access.guard import Guard
 from netboot.control.access.hosts import Hosts
 from netboot.control.access.roles import SAFE_METHODS, about, needs
 from netboot.errors import OperationError
 from netboot.store.access_shapes import MAX_TARGET, Role, Written
-from tests.access_site import ELSEWHERE, LISTEN, Clock, Site, done, site_in
+from tests.access_site import ELSEWHERE, LISTEN, Clock, InProcess, Site, done, site_in
 
 ANYBODY = "anybody"
 UNLIKE_THEIR_METHOD = {
@@ -47,9 +50,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as made:
-        yield made
+def fresh(site: Site) -> Site:
+    """The same, and nothing has happened yet."""
+    site.begin()
+    return site
 
 
 def operations(app: FastAPI) -> list[tuple[str, str]]:
@@ -100,7 +104,7 @@ class TestRoles:
         for method, path in operations(site.app):
             assert client.request(method, filled(path)).status_code == 204
 
-    @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/docs", "/api/v1/nodes/"])
+    @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/docs"])
     def test_a_stranger_is_not_told_what_there_is_not(self, site: Site, path: str) -> None:
         assert site.client().get(path).status_code == 401
         assert site.client().put(path).status_code == 401
@@ -188,6 +192,28 @@ class TestRefusals:
             site.door._known = site_door
         assert answer.status_code == 503
         assert answer.json()["detail"] == "the database is locked"
+
+
+def test_a_stream_ends_soon_after_its_token_was_removed(
+    fresh: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "LOOK_AGAIN", 0.0)
+    sent: list[int] = []
+
+    async def stream(scope: Scope, _receive: Receive, send: Send) -> None:
+        hung_up = asyncio.Event()
+        scope["state"]["hang_up"] = hung_up.set
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not hung_up.is_set():
+            sent.append(len(sent))
+            await send({"type": "http.response.body", "body": b".", "more_body": True})
+            if len(sent) == 3:
+                fresh.store.remove_token("read")
+        await send({"type": "http.response.body"})
+
+    answer = fresh.client(fresh.tokens[Role.READ], app=stream).get("/api/v1/events")
+    assert answer.content == b"..."
+    assert len(sent) == 4
 
 
 class TestAttempts:
@@ -447,6 +473,26 @@ class TestAudit:
         assert answer.status_code == 503
         assert called == []
 
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("/api/v1/tokens", {"name": "ci", "role": "read"}),
+            ("/api/v1/session", {"token": "{token}"}),
+        ],
+    )
+    def test_a_secret_is_not_kept_for_who_asks_again(
+        self, fresh: Site, path: str, body: dict[str, str]
+    ) -> None:
+        token = fresh.tokens[Role.ADMIN]
+        asked = {key: value.format(token=token) for key, value in body.items()}
+        headers = {"Idempotency-Key": "again"}
+        answer = fresh.client(token).post(path, json=asked, headers=headers)
+        assert answer.status_code == 201
+        cookie = answer.headers.get("set-cookie", "netboot=;").split(";")[0].partition("=")[2]
+        secret = cookie or answer.json()["secret"]
+        kept = b"".join(file.read_bytes() for file in fresh.folder.glob("netboot.db*"))
+        assert secret.encode() not in kept
+
     def test_a_handler_that_breaks_leaves_its_entry(self, fresh: Site) -> None:
         async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
             raise RuntimeError("boom")
@@ -481,8 +527,8 @@ def test_what_a_handler_says_it_is_about_counts_where_the_path_names_nothing(fre
     app = FastAPI()
     app.add_route("/things", needs(Role.OPERATE)(write), methods=["POST"])
     app.add_route("/things/{name}", write, methods=["POST"])
-    fresh.app = app
-    client = fresh.client(fresh.tokens[Role.OPERATE])
+    door = Guard(app, app.routes, PeerDoor(), fresh.store)
+    client = httpx.Client(transport=InProcess(door, "alice"), base_url="http://here")
     client.post("/things")
     assert last(fresh)[3:5] == ("/things", "n1, n2")
     client.post("/things/n7")

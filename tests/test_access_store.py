@@ -25,8 +25,8 @@ DAY = 24 * 3600.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/netboot.db") as opened:
+def store(database_url: str) -> Iterator[Store]:
+    with Store(database_url) as opened:
         yield opened
 
 
@@ -54,9 +54,10 @@ class TestTokens:
         assert store.whose_token("", NOW) is None
         assert store.whose_token("\udc80", NOW) is None
 
-    def test_at_rest_there_is_the_hash_alone(self, store: Store, tmp_path: Path) -> None:
-        secret = made(store, "ci")
-        login, _ = store.log_in(store.tokens()[0], NOW)
+    def test_at_rest_there_is_the_hash_alone(self, tmp_path: Path) -> None:
+        with Store(f"sqlite:///{tmp_path}/netboot.db") as store:
+            secret = made(store, "ci")
+            login, _ = store.log_in(store.tokens()[0], NOW)
         kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         for one in (secret, login):
             assert one.encode() not in kept
@@ -205,7 +206,8 @@ class TestAudit:
         ({"token": "netboot_secret"}, ""),
         ([[["n1"]]], ""),
         (None, ""),
-        (7, ""),
+        (7, "7"),
+        (0.5, ""),
     ],
 )
 def test_what_a_write_is_about_is_read_off_its_body(given: object, target: str) -> None:

@@ -251,8 +251,8 @@ def test_listeners_are_bounded_and_one_that_left_makes_room(
         ("events?node=n9", None, 404, ""),
         ("events?after=-1", None, 422, "after"),
         ("events?after=x", None, 422, "after"),
-        ("events", "x", 422, "Last-Event-ID"),
-        ("events", "9" * 30, 422, "Last-Event-ID"),
+        ("events", "x", 422, "last-event-id"),
+        ("events", "9" * 30, 422, "last-event-id"),
     ],
 )
 def test_a_wrong_question_is_told_so(

@@ -125,7 +125,7 @@ def test_axe_finds_nothing_serious_before_there_is_a_node(
     site = DashboardSite(tmp_path)
     with site.serving(), watched(browser, site, color_scheme=scheme) as seen:
         seen.page.goto(f"{site.url}/")
-        expect(seen.page.get_by_label("Token")).to_be_visible()
+        expect(seen.page.get_by_label("Token", exact=True)).to_be_visible()
         assert grave(seen.page) == [], "the sign-in page"
         page = seen.open()
         shown(page)

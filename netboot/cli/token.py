@@ -21,7 +21,12 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it allows.")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    required=True,
+    help="What it allows.",
+)
 @click.option("--expires", "days", type=int, metavar="DAYS", help="Days it is good for.")
 @click.pass_context
 def add(ctx: click.Context, name: str, role: str, days: int | None) -> None:

@@ -21,7 +21,6 @@ from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import problem_reply
 from netboot.control.problems import problem
 from netboot.control.spec import spec
-from netboot.errors import ConfigError
 from netboot.store.shapes import Record
 
 MAX_LISTENERS = 64
@@ -54,11 +53,12 @@ def add_events(app: FastAPI, desk: Desk) -> None:
         after: Annotated[_After | None, Query(description="Begin behind this event.")] = None,
         node: Annotated[str | None, Query(description="A name or a MAC: its events alone.")] = None,
         last_event_id: Annotated[
-            str | None, Header(description="The same as ``after``, as browsers say it.")
+            int | None,
+            Header(ge=0, le=_MOST, description="The same as ``after``, as browsers say it."),
         ] = None,
     ) -> Response:
         """Events of all machines or of one, from now on or behind a known one."""
-        begin = after if last_event_id is None else _number(last_event_id)
+        begin = after if last_event_id is None else last_event_id
         newest = await asyncio.to_thread(desk.store.newest_event)
         last = newest if begin is None else min(begin, newest)
         if node is not None:  # a name nobody has is told now
@@ -114,7 +114,7 @@ class _Stream(StreamingResponse):
             media_type=MEDIA_TYPE,
         )
         self._listeners = listeners
-        self._hang_up: Callable[[], None] = request.state.hang_up
+        self._hang_up: Callable[[], None] = getattr(request.state, "hang_up", lambda: None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._listeners.locked():
@@ -152,9 +152,3 @@ def _said(record: Record) -> bytes:
         event.kind.value.encode(),
         msgspec.json.encode(data),
     )
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > _MOST:
-        raise ConfigError(SOURCE, "Last-Event-ID", "must be the id of an event")
-    return int(text)

@@ -13,10 +13,18 @@ from netboot.model import Client, Firmware
 
 _KEYS = ("mac", "arch")
 
-MacAsked = Annotated[str, Query(description="A MAC in any spelling.")]
+MacAsked = Annotated[
+    str,
+    Query(
+        pattern=r"^[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}$", description="A MAC in any spelling."
+    ),
+]
 ArchAsked = Annotated[
     str | None,
-    Query(description="DHCP option 93: a number such as 7 or 0x0b; 7 where none is given."),
+    Query(
+        pattern=r"^(0|[1-9][0-9]{0,4}|0[xX][0-9A-Fa-f]{1,4})$",
+        description="DHCP option 93: a number such as 7 or 0x0b; 7 where none is given.",
+    ),
 ]
 FirmwareAsked = Annotated[
     Firmware | None, Query(description="How it speaks; else what the architecture says.")

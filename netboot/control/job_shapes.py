@@ -13,10 +13,12 @@ from netboot.job import Job, JobKind
 from netboot.lifecycle import Cause
 from netboot.store.job_shapes import Asked
 
-MOST = 1_000
-"""Jobs on one page, and nodes that one request may name."""
+MOST = 500
+"""Jobs on one page."""
+MOST_NODES = 1_000
+"""Nodes of one request."""
 
-Names = Annotated[tuple[str, ...], Meta(max_length=MOST)]
+Names = Annotated[tuple[str, ...], Meta(max_length=MOST_NODES)]
 
 
 class BootAsked(Checked, frozen=True, omit_defaults=True):
@@ -82,7 +84,7 @@ class JobRequest(Checked, frozen=True, omit_defaults=True):
         """
         if bool(self.nodes) == bool(self.label):
             raise ConfigError(source, "nodes", "say either which nodes, by name, or label")
-        if self.kind is JobKind.WIPE and set(self.confirm) != set(self.nodes):
+        if self.kind is JobKind.WIPE and (self.label or set(self.confirm) != set(self.nodes)):
             problem = "must name the nodes of a wipe once more: their disks are erased"
             raise ConfigError(source, "confirm", problem)
 

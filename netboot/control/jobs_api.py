@@ -19,7 +19,7 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from netboot.checked import convert
 from netboot.control.desk import SOURCE, Desk, asker
 from netboot.control.exchange import body, reply
-from netboot.control.job_shapes import MOST, JobPage, JobRequest, StateRequest
+from netboot.control.job_shapes import MOST, MOST_NODES, JobPage, JobRequest, StateRequest
 from netboot.control.page_shapes import NodePage
 from netboot.control.pages import link
 from netboot.control.spec import LINK, spec
@@ -52,9 +52,10 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
     ) -> Response:
         """Jobs, the newest first: of this node, in one of these states, of this kind."""
         ask = partial(desk.store.jobs, node=node, states=state, kind=kind, after=after)
-        found = await asyncio.to_thread(ask, limit=limit)
-        last = found[-1].id if len(found) == limit else None
-        answer = reply(JobPage(tuple(found), last))
+        found = await asyncio.to_thread(ask, limit=limit + 1)
+        shown = tuple(found[:limit])
+        last = shown[-1].id if len(found) > limit else None
+        answer = reply(JobPage(shown, last))
         if last is not None:
             answer.headers["link"] = link(request, last)
         return answer
@@ -125,9 +126,9 @@ def _submitted(desk: Desk, asked: JobRequest, by: str, key: str | None) -> Seque
 def _labelled(desk: Desk, asked: JobRequest) -> Sequence[str]:
     wanted = asked.label.items()
     names = [node.name for node in desk.store.list() if wanted <= node.labels.items()]
-    if not 0 < len(names) <= MOST:
+    if not 0 < len(names) <= MOST_NODES:
         said = ", ".join(f"{key}={value}" for key, value in asked.label.items())
         many = "no node is" if not names else f"{len(names)} nodes are"
-        problem = f"{many} labelled {said}; 1 to {MOST} get jobs at once"
+        problem = f"{many} labelled {said}; 1 to {MOST_NODES} get jobs at once"
         raise ConfigError(SOURCE, "label", problem)
     return names

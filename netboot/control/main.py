@@ -33,6 +33,7 @@ from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
+from netboot.control.sealed import complaint, unopened
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.control.tls import Certificate
 from netboot.jobs.bmc_locks import BmcLocks
@@ -74,6 +75,8 @@ def run(
         OperationError: the system or the database does not let us.
     """
     with DataLock(settings.run_dir), _opened(settings) as store:
+        if names := unopened(store, settings.data_dir):
+            log.error("%s", complaint(names, settings.data_dir))
         asyncio.run(_Control(settings, store).serve(ready))
 
 
@@ -138,6 +141,7 @@ class _Control:
             # first what may be refused: nobody must reach a program that is about to end
             public = stack.enter_context(listen_tcp(self._settings.api.listen, "api.listen"))
             redfish = stack.enter_context(self._redfish())
+            make_first_token(self._store, self._settings.data_dir)
             boot = stack.enter_context(self._unix(BOOT_SOCKET, 0o600))
             control = stack.enter_context(self._unix(CONTROL_SOCKET, 0o660))
             servers = [
@@ -145,7 +149,6 @@ class _Control:
                 _Http(self._doors.tokens, public, self._certificate),
                 *redfish,
             ]
-            make_first_token(self._store, self._settings.data_dir)
             await self._link.start(boot)
             self._worker.start()
             work = [loop.create_task(server.run()) for server in servers]

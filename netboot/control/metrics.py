@@ -9,7 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from netboot.control.observed import Observed
 from netboot.control.planes import Planes
+from netboot.job import JobKind, JobState
 from netboot.model import State
 from netboot.store.store import Store
 
@@ -29,6 +31,7 @@ class Metrics(Collector):
         self._planes = planes or Planes()
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        store.watch(Observed(self._registry))
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
@@ -66,3 +69,9 @@ class Metrics(Collector):
         for state in State:
             nodes.add_metric([state.value], counted[state])
         yield nodes
+        jobs = GaugeMetricFamily("netboot_jobs", "Jobs kept, by state.", labels=["kind", "state"])
+        kept = Counter(self._store.job_counts())
+        for kind in JobKind:
+            for stands in JobState:
+                jobs.add_metric([kind.value, stands.value], kept[kind, stands])
+        yield jobs

@@ -15,14 +15,18 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
+from netboot.control.access.roles import need_of
 from netboot.control.exchange import JSON
 from netboot.control.problems import MEDIA_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
 _COMPONENTS = "x-components"
-_EVERYWHERE = (401, 403, 422, 503)
-"""Any request may lack a token or a role, be wrong, or meet a database that is away."""
+_EVERYWHERE = (400, 401, 403, 421, 422, 429, 503)
+"""Any request may lack a token or a role or show one in a wrong place, be wrong, or meet a database
+that is away."""
+_SCHEME = "token"
 _NOT_MODIFIED = 304
 _SAID = {
     200: "Done",
@@ -30,16 +34,16 @@ _SAID = {
     202: "Taken on",
     204: "Done; there is nothing to say",
     304: "As you know it",
+    400: "The request is not to be had: such as a token in its URL",
     401: "No token, or none that counts",
     403: "The role does not allow it",
     404: "There is no such thing",
     409: "It cannot be beside what is there already, or what is under way",
     412: "Somebody changed it since you read it; the problem has it as it is now",
     413: "The request is too large",
-    415: "The request is of another kind",
+    421: "The request is for another host",
     422: "The request is wrong; the problem names the key",
-    428: "Say If-Match: which version you mean to change",
-    429: "Too many requests",
+    429: "Too many wrong tokens",
     502: "The BMC failed",
     503: "It cannot be done now",
 }
@@ -108,15 +112,11 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _gathered(
-                get_openapi(
-                    title=app.title,
-                    version=app.version,
-                    summary=app.summary,
-                    description=app.description,
-                    routes=app.routes,
-                )
+            document = get_openapi(
+                title=app.title, version=app.version, summary=app.summary, routes=app.routes
             )
+            _say_who_may(document, app.routes)
+            app.openapi_schema = _gathered(document)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's manual has it
@@ -140,6 +140,20 @@ def _schema(shape: Any, shapes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN4
     return schema
 
 
+def _say_who_may(document: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
+    """Each operation's least role; over the UNIX socket nobody shows a token."""
+    document["security"] = [{_SCHEME: []}]
+    for route in routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        for method in route.methods or ():
+            found = document["paths"][route.path_format][method.lower()]
+            if (role := need_of(route, method).role) is None:
+                found["security"] = []
+            else:
+                found["x-role"] = role.value
+
+
 def _gathered(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the shapes of its routes where they belong."""
     schemas: dict[str, Any] = {}
@@ -148,14 +162,22 @@ def _gathered(document: dict[str, Any]) -> dict[str, Any]:
             for name, schema in found.pop(_COMPONENTS, {}).items():
                 if schemas.setdefault(name, schema) != schema:
                     raise ValueError(f"two shapes are called {name}")
-    document["components"] = {"schemas": _ecma(dict(sorted(schemas.items())))}
+    document["components"] = {
+        "schemas": {name: _ecma(schema) for name, schema in sorted(schemas.items())},
+        "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer"}},
+    }
     return document
 
 
 def _ecma(value: Any) -> Any:  # noqa: ANN401 -- JSON
-    r"""The schemas with patterns as ECMA 262 writes them: Python's ``\Z`` is its ``$``."""
+    r"""A schema with patterns as ECMA 262 writes them: Python's ``\Z`` is its ``$``.
+
+    Of a docstring the first paragraph describes; the rest is for who reads the code.
+    """
     if isinstance(value, dict):
         found = {key: _ecma(inner) for key, inner in value.items()}
+        if isinstance(said := found.get("description"), str):
+            found["description"] = " ".join(said.partition("\n\n")[0].split())
         if isinstance(pattern := found.get("pattern"), str):
             found["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
         return found

@@ -17,8 +17,12 @@ from netboot.control.exchange import JSON
 from netboot.control.problems import Stale
 from netboot.model import Group, Node
 
+_TAGS = r'^\s*(\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*)\s*$'
 IfMatch = Annotated[
-    str | None, Header(description="The version that is to be changed; any other is left alone.")
+    str | None,
+    Header(
+        pattern=_TAGS, description="The version that is to be changed; any other is left alone."
+    ),
 ]
 IfNoneMatch = Annotated[
     str | None, Header(description="The version you have: it is not sent again.")

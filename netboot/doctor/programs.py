@@ -70,6 +70,8 @@ def files(settings: Settings) -> Iterator[Finding]:
         (run / "control.sock", _EVERYBODY),
         (run / "boot.sock", _OTHERS),
         (run / "token.key", _OTHERS),
+        (settings.data_dir / "admin.token", _OTHERS),
+        (settings.data_dir / "api.pem", _OTHERS),
     ]
     if not is_postgresql(settings.database):
         limits.append((path_of(settings.database), _OTHERS))

@@ -1,5 +1,7 @@
 """TLS at ``api.listen``: whoever overhears a token has it."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from netboot.config import Settings
@@ -10,6 +12,8 @@ from netboot.errors import ConfigError
 
 FILE = "api.pem"
 """In the data folder: the certificate that signs itself, after its key."""
+log = logging.getLogger(__name__)
+
 _CURE = (
     "tokens would cross the network in clear; below [api] write one of: "
     'tls = "self" (a certificate that signs itself is made), '
@@ -35,12 +39,15 @@ def certificate_of(settings: Settings) -> Certificate | None:
     host = name_in(api.listen)
     if api.tls == "self":
         names = api.hosts if is_unspecified(host) else (host, *api.hosts)
-        made = tls.self_made(_file(settings), "netboot", names)
-        return tls.checked(made, "api")
+        return tls.checked(_self_made(settings.data_dir / FILE, names), "api")
     if api.tls is None and not is_loopback(host):
         raise ConfigError("configuration", "api.listen", f'= "{api.listen}": {_CURE}')
     return None
 
 
-def _file(settings: Settings) -> Path:
-    return settings.data_dir / FILE
+def _self_made(file: Path, names: Sequence[str]) -> Certificate:
+    is_new = not file.exists()
+    made = tls.self_made(file, "netboot", names)
+    if is_new:
+        log.warning("made a certificate, %s, SHA-256 %s", file, tls.fingerprint(file))
+    return made

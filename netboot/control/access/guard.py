@@ -8,6 +8,7 @@ stranger learns nothing of what there is.
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,9 @@ from netboot.control.access.roles import Need, Who, need_of
 from netboot.errors import NetbootError
 from netboot.event_text import harmless
 from netboot.store.access_shapes import MAX_TARGET, Role, Written
+
+LOOK_AGAIN = 30.0
+"""Seconds after which a stream's asker must still be known: a token may be removed meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +89,7 @@ class Guard:
                 send = await self._audited(scope, asked, who, send)
             if who is not None and asked.need.role is not None:
                 _refuse_lesser(who, asked.need.role)
+                send = self._looking_again(scope, asked, send)
         except Refused as refused:
             answer = refused.response
         except NetbootError as error:
@@ -101,6 +106,25 @@ class Guard:
                     need = Need(role, audited=need.audited)
                 return _Asked(need, route.path_format, found["path_params"])
         return _Asked(Need(Role.READ, audited=False))
+
+    def _looking_again(self, scope: Scope, asked: _Asked, send: Send) -> Send:
+        """Hang up on a stream whose asker may not any longer: an answer may take for days."""
+        looked = time.monotonic()
+
+        async def sent(message: Message) -> None:
+            nonlocal looked
+            if message.get("more_body") and time.monotonic() - looked >= LOOK_AGAIN:
+                looked = time.monotonic()
+                try:
+                    await self._door.who(HTTPConnection(scope), asked.need)
+                except Refused:
+                    scope["state"]["hang_up"]()
+                    return
+                except NetbootError as error:  # the next look will tell
+                    log.warning("who still listens cannot be told: %s", error)
+            await send(message)
+
+        return sent
 
     async def _audited(self, scope: Scope, asked: _Asked, who: Who, send: Send) -> Send:
         """Write down what is about to be done, and with the answer how it went."""

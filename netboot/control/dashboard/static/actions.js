@@ -178,9 +178,11 @@ function powerAsked(action, nodes) {
   };
 }
 
+const HAS_SYSTEM = new Set(["installed", "rescue"]);
+
 const ASKED = {
   install(nodes, { model }) {
-    const again = nodes.filter((node) => node.state === "installed");
+    const again = nodes.filter((node) => HAS_SYSTEM.has(node.state));
     const manual = nodes.filter((node) => model.bmcs && !(node.name in model.bmcs));
     const profiles = [...new Set(nodes.map((node) => node.profile ?? "its group's profile"))].join(", ");
     const one = nodes.length === 1;
@@ -196,7 +198,7 @@ const ASKED = {
       does: `${again.length ? "Erase and reinstall" : "Erase and install"} ${who(nodes)}`,
       danger: true,
       shell: `netboot node install ${listed(nodes)}${again.length ? " --reinstall" : ""}`,
-      act: () => api.install(nodes.map((node) => node.name), again.length > 0),
+      act: () => api.submit("install", nodes.map((node) => node.name), again.length ? { reinstall: true } : {}),
     };
   },
   rescue(nodes) {

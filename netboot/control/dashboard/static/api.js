@@ -99,7 +99,7 @@ const flat = (record) => (record.event ? { id: record.id, ...record.event } : re
 
 // who we are
 export const session = () => ask("/session");
-export const signIn = (token) => send("/session", { token });
+export const signIn = (token) => ask("/session", { method: "POST", body: { token } });
 export const signOut = () => ask("/session", { method: "DELETE" });
 
 // nodes
@@ -107,11 +107,20 @@ export const nodes = () => whole("/nodes", "nodes");
 export const node = (name) => ask(`/nodes/${part(name)}`);
 export const addNode = (node) => send("/nodes", node);
 export const profiles = async () => (await ask("/profiles")).profiles;
-export const discovered = async () => (await ask("/discovered")).machines;
 export const explain = (name) => ask(`/nodes/${part(name)}/explain`);
 
 export async function timeline(who, { after, limit } = {}) {
   return (await ask(`/timeline/${part(who)}${query({ after, limit })}`)).events.map(flat);
+}
+
+/** Machines nobody registered, each with what it said of itself when it asked last. */
+export async function discovered() {
+  const found = (await ask("/discovered")).discovered;
+  return found.map(({ mac, first, last, asked }) => {
+    const { time } = flat(last);
+    const { detail, data } = asked ? flat(asked) : {};
+    return { mac, first, last: time, detail, arch: data?.arch, firmware: data?.firmware };
+  });
 }
 
 /** The stream of events, after the one with id `last`. */
@@ -123,16 +132,6 @@ export const bmc = (name) => ask(`/nodes/${part(name)}/bmc`);
 export const bmcs = async () => (await ask("/bmcs")).bmcs;
 export const powerNow = (name) => ask(`/nodes/${part(name)}/power`);
 export const setPower = (name, action) => send(`/nodes/${part(name)}/power`, { action });
-
-/** Ask for installations: as jobs, or on a server without them for the next network boot. */
-export async function install(names, reinstall) {
-  try {
-    return await submit("install", names, reinstall ? { reinstall } : {});
-  } catch (problem) {
-    if (!problem.absent) throw problem;
-    return send("/nodes:install", { names, reinstall });
-  }
-}
 
 // jobs
 export const jobs = async (filter = {}) => (await ask(`/jobs${query(filter)}`)).jobs;

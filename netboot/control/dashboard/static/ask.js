@@ -30,7 +30,7 @@ export function confirmed({ title, says = [], does, danger = false, shell = null
     fill(hindered, problem || null);
     if (!problem) dialog.close("go");
   }
-  return shown(dialog, danger && !fields.length ? back : null);
+  return shown(dialog, danger ? back : null);
 }
 
 function shown(dialog, first) {

@@ -17,12 +17,13 @@ const LONGEST = 1 << 20;
  */
 export class Live {
   /**
-   * @param {object} told `events(list)`, `state("live" | "away" | "looking")`, `opened(resumed)`
-   *   before anything after a (re)connection, and `look()` for a server without a stream.
+   * @param {object} told `events(list)`, `state("live" | "away" | "looking")`, `opened(again)`
+   *   before what a connection brings, and `look()` for a server without a stream.
    */
   constructor(told) {
     this.told = told;
     this.last = null;
+    this.again = false;
     this.tries = 0;
     this.stopped = true;
     this.timer = null;
@@ -55,7 +56,8 @@ export class Live {
     try {
       const answer = await events(this.last, abort.signal);
       this.told.state("live");
-      this.told.opened(this.last !== null);
+      this.told.opened(this.again);
+      this.again = true;
       this.tries = 0;
       await this.#read(answer.body.getReader(), abort);
     } catch (error) {

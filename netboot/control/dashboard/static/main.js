@@ -22,6 +22,8 @@ const NAV = [
   { path: "images", name: "Images", page: imagesPage },
   { path: "audit", name: "Audit", page: auditPage, role: "admin" },
 ];
+const FIRST_NEWS = 2000;
+/** Milliseconds the stream gets to begin before the pages are filled without it. */
 const LIVE_WORDS = {
   live: "Live",
   looking: "Every 3 s",
@@ -43,6 +45,7 @@ const main = document.getElementById("main");
 const liveSign = el("span", { class: "live", data: { is: "away" }, role: "status" }, "Connecting");
 let session = null;
 let open = null;
+let known = () => {};
 
 /** Where the address points: `#/nodes/n1?q=x` is page "nodes", name "n1". */
 function place() {
@@ -86,6 +89,7 @@ function lost() {
 }
 
 function showLive(state) {
+  known();
   mark(liveSign, "data-is", state);
   say(liveSign, LIVE_WORDS[state]);
 }
@@ -147,8 +151,11 @@ async function begin() {
     return;
   }
   shell();
+  const told = new Promise((resolve) => (known = resolve));
   live.start();
   show({ focus: false });
+  // what happens from here on comes by the stream, so what happened before is read after it began
+  await Promise.race([told, new Promise((resolve) => setTimeout(resolve, FIRST_NEWS))]);
   await model.load();
 }
 

@@ -46,13 +46,9 @@ function explained(found) {
   ];
 }
 
-/** Its script and its answer files, in whichever shape the server gives them. */
+/** Its script and its answer files. */
 function files(found) {
-  const answers = found.answers ?? (found.answer ? [found.answer] : []);
-  const all = [
-    { title: "iPXE script", text: found.script },
-    ...answers.map((one) => ({ title: [one.name ?? "answer file", one.kind].filter(Boolean).join(", "), text: one.text ?? one.content })),
-  ];
+  const all = [{ title: "iPXE script", text: found.script }, ...found.answers.map(({ name, text }) => ({ title: name, text }))];
   return all.filter((one) => typeof one.text === "string");
 }
 

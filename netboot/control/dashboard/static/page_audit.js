@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { badge, el, empty, fill } from "./dom.js";
 import { notHere } from "./node_jobs.js";
-import { dated, plain } from "./words.js";
+import { dated } from "./words.js";
 
 const MOST = 200;
 
@@ -29,15 +29,13 @@ function shown(entries) {
 }
 
 function row(entry) {
-  const who = [entry.who ?? entry.name, entry.role, entry.origin].filter(Boolean);
-  const what = [entry.action ?? entry.method, entry.path ?? entry.route, entry.target].filter(Boolean).map(plain);
-  const status = entry.status ?? 0;
+  const { status } = entry;
   return el(
     "tr",
     {},
     el("td", {}, dated(entry.time)),
-    el("td", {}, who[0], el("span", { class: "sub" }, who.slice(1).join(", "))),
-    el("td", {}, what.join(" ")),
-    el("td", {}, badge(status ? String(status) : "begun", !status ? "quiet" : status < 400 ? "ok" : "bad")),
+    el("td", {}, entry.who, el("span", { class: "sub" }, entry.origin)),
+    el("td", {}, el("code", {}, `${entry.method} ${entry.route}`), entry.target && el("span", { class: "sub" }, entry.target)),
+    el("td", {}, badge(status ? String(status) : "no answer", !status ? "warn" : status < 400 ? "ok" : "bad")),
   );
 }

@@ -27,25 +27,32 @@ function shown(images) {
 }
 
 function row(image) {
-  const { text, tone, why } = freshness(image);
-  const when = image.fetched_at ?? image.fetched;
+  const { text, tone, why, cure } = freshness(image);
   return el(
     "tr",
     {},
-    el("th", { scope: "row" }, image.name ?? image.image, image.description && el("span", { class: "sub" }, image.description)),
+    el("th", { scope: "row" }, image.name, image.title && el("span", { class: "sub" }, image.title)),
     el("td", {}, el("code", {}, image.version ?? "–")),
-    el("td", {}, when ? dated(when) : "–"),
-    el("td", {}, badge(text, tone), why && el("span", { class: "sub" }, why)),
+    el("td", {}, image.fetched_at ? dated(image.fetched_at) : "–", image.size && el("span", { class: "sub" }, size(image.size))),
+    el("td", {}, badge(text, tone), why && el("span", { class: "sub" }, why), cure && el("code", { class: "sub" }, cure)),
   );
 }
 
-/** How an image stands beside what the mirror has. */
+const size = (bytes) => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);
+
+const FITS = {
+  fits: { text: "fits its mirror", tone: "ok" },
+  outdated: { text: "outdated", tone: "bad" },
+  "no-index": { text: "no mirror for it", tone: "warn" },
+  "no-udebs": { text: "mirror incomplete", tone: "warn" },
+  unknown: { text: "not compared", tone: "quiet" },
+};
+
+/** How an image stands beside what its mirror has. */
 function freshness(image) {
-  if (image.problem) return { text: "broken", tone: "bad", why: image.problem };
-  if (!image.version) return { text: "not fetched", tone: "quiet", why: `netboot image fetch ${image.name}` };
-  const newer = image.newer ?? (image.newest && image.newest !== image.version ? image.newest : null);
-  if (newer) return { text: "older than the mirror’s", tone: "warn", why: `${newer} is there: netboot image fetch ${image.name}` };
-  if (image.fresh === false) return { text: "older than the mirror’s", tone: "warn", why: `netboot image fetch ${image.name}` };
-  if (image.newest || image.fresh === true) return { text: "current", tone: "ok", why: "" };
-  return { text: "not compared", tone: "quiet", why: image.own ? "added by hand: no mirror has it" : "" };
+  if (!image.version) return { text: "not fetched", tone: "quiet", cure: `netboot image fetch ${image.name}` };
+  if (image.own) return { text: "your own", tone: "quiet", why: "Added by hand: no mirror has it." };
+  if (!image.judged) return { text: "not compared yet", tone: "quiet", why: "Its mirror is being asked; look again." };
+  const { fit, what, cure, at } = image.judged;
+  return { ...(FITS[fit] ?? FITS.unknown), why: `${what} (${dated(at)})`, cure: fit === "fits" ? "" : cure };
 }

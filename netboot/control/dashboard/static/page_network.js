@@ -1,20 +1,20 @@
 // The network: where we serve, which other servers answer there, and what was dropped and why.
 
 import * as api from "./api.js";
-import { el, empty, fill, panel } from "./dom.js";
+import { badge, el, empty, fill, panel, say } from "./dom.js";
 import { notHere } from "./node_jobs.js";
-import { dated, plain } from "./words.js";
+import { since } from "./words.js";
 
 const AGAIN = 10000;
 /** Milliseconds between two looks. */
 
 export function networkPage() {
   const problem = el("p", { class: "empty" });
-  const interfaces = panel("Where netboot serves", { wide: true });
-  const dhcp = panel("DHCP servers");
-  const others = panel("Other boot servers");
+  const serving = panel("Where netboot serves");
+  const taken = panel("DHCP servers machines took");
+  const surveyed = panel("Servers that answered when netboot looked round", { wide: true });
   const drops = panel("Dropped, by reason", { wide: true });
-  const parts = el("div", { class: "panels" }, [interfaces, dhcp, others, drops].map((one) => one.root));
+  const parts = el("div", { class: "panels" }, [serving, taken, surveyed, drops].map((one) => one.root));
   const root = el("div", {}, el("h1", { tabindex: -1 }, "Network"), problem, parts);
 
   async function read() {
@@ -22,16 +22,16 @@ export function networkPage() {
     try {
       found = await api.network();
     } catch (refused) {
-      problem.textContent = notHere(refused);
+      say(problem, notHere(refused));
       parts.hidden = true;
       return;
     }
-    problem.textContent = found.seen ? `Looked at ${dated(found.seen)}.` : "";
+    say(problem, "");
     parts.hidden = false;
-    fill(interfaces.body, table(found.interfaces, "No interface is served. netboot doctor says why."));
-    fill(dhcp.body, table(found.dhcp_servers ?? found.dhcp, "None was seen. A machine needs one for its address."));
-    fill(others.body, table(found.boot_servers ?? found.pxe_servers ?? found.others, "None was seen. That is as it should be: two of them would both answer."));
-    fill(drops.body, counts(found.drops ?? found.dropped));
+    fill(serving.body, interfaces(found));
+    fill(taken.body, offering(found.dhcp_servers));
+    fill(surveyed.body, answering(found.surveyed));
+    fill(drops.body, counts(found.dropped));
   }
 
   read();
@@ -39,37 +39,48 @@ export function networkPage() {
   return { title: "Network", root, leave: () => clearInterval(timer), moved: () => true };
 }
 
-const named = (key) => key.replaceAll("_", " ");
+function interfaces({ boot_programs: programs, interfaces: found }) {
+  if (!programs) return el("p", { class: "hindrance" }, "No boot program is connected: no machine is answered. netboot serve starts one.");
+  return table(["Interface", "Our address"], Object.entries(found), "Which interfaces it serves is not known yet.");
+}
 
-/** Whatever is known of each thing in a list, a column for each key. */
-function table(list, none) {
-  if (!list?.length) return empty(none);
-  const rows = list.map((one) => (typeof one === "object" ? one : { name: one }));
-  const keys = [...new Set(rows.flatMap(Object.keys))];
+const offering = (servers) =>
+  table(
+    ["Address", "Taken", "Last"],
+    servers.map((one) => [one.address, `${one.times} times`, since(one.last)]),
+    "No machine took an address yet while netboot served.",
+  );
+
+const ROLES = {
+  dhcp: ["DHCP", "ok"],
+  "dhcp-with-boot-options": ["DHCP with boot options of its own", "warn"],
+  pxe: ["another PXE server", "bad"],
+};
+
+const answering = (servers) =>
+  table(
+    ["What", "Address", "MAC", "Interface", "Boots", "Seen"],
+    servers.map((one) => [badge(...(ROLES[one.role] ?? [one.role])), one.address, el("code", {}, one.mac), one.interface, one.bootfile, since(one.at)]),
+    "None was seen. A machine needs a DHCP server for its address, and no other PXE server: two would both answer.",
+  );
+
+/** Rows below their names; `none` where there are none. */
+function table(names, rows, none) {
+  if (!rows.length) return empty(none);
   return el(
     "table",
-    {},
-    el("thead", {}, el("tr", {}, keys.map((key) => el("th", { scope: "col" }, named(key))))),
-    el("tbody", {}, rows.map((one) => el("tr", {}, keys.map((key) => el("td", {}, shown(key, one[key])))))),
+    { class: "plain" },
+    el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell))))),
   );
 }
 
-const shown = (key, value) => (["time", "seen", "first", "last"].includes(key) && typeof value === "number" ? dated(value) : plain(value));
-
 function counts(found) {
-  const all = Object.entries(found ?? {}).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
-  if (!all.length) return empty("Nothing was dropped.");
-  const most = all[0][1];
-  return el(
-    "table",
-    { class: "counts" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Reason"), el("th", { scope: "col" }, "Packets, requests and events"))),
-    el(
-      "tbody",
-      {},
-      all.map(([reason, count]) =>
-        el("tr", {}, el("th", { scope: "row" }, reason), el("td", {}, el("meter", { max: most, value: count, "aria-label": reason }), ` ${count.toLocaleString()}`)),
-      ),
-    ),
+  const all = Object.entries(found).filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
+  const most = all[0]?.[1];
+  return table(
+    ["Reason", "Packets, requests and events"],
+    all.map(([reason, count]) => [reason, [el("meter", { max: most, value: count, "aria-label": reason }), ` ${count.toLocaleString()}`]]),
+    "Nothing was dropped.",
   );
 }

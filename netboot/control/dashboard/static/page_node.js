@@ -47,6 +47,7 @@ export function nodePage(context) {
 
   function draw(changed) {
     const node = model.nodes.get(name);
+    if (body.hidden) changed = null; // what came while the node was not known yet was not drawn
     body.hidden = !node;
     problem.hidden = Boolean(node);
     if (!node) {

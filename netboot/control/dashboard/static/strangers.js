@@ -43,7 +43,7 @@ function stranger(context) {
       enrol.disabled = Boolean(hindered);
       mark(enrol, "title", hindered || null);
       time.hidden = !now.last;
-      if (now.last) moved(time, typeof now.last === "number" ? now.last : Date.parse(now.last) / 1000);
+      if (now.last) moved(time, now.last);
     },
   };
 }
