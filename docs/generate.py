@@ -9,14 +9,20 @@ file. ``tests/test_docs.py`` fails where a page is not what this would write.
 import ast
 import dataclasses
 import importlib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from netboot.clients import IPXE, KINDS, RASPBERRY_PI
+from netboot.job import JobKind
 from netboot.lab import bmc_matrix
+from netboot.lifecycle import ASKED, AT_REST, BACK, TRANSITIONS, WORDS, Cause, Illegal, beginning
+from netboot.matching import Match
 from netboot.media.definition import definitions
+from netboot.model import Arch, Client, Firmware, Mac, Node, Profile, State
+from netboot.policy import Rules, decide
 from netboot.stages import WAITS
 
 PAGES = Path(__file__).parent
@@ -75,6 +81,56 @@ def bmcs() -> str:
     return _table(("BMC", "boots from", "by rung", "accepted", "without its entry"), rows)
 
 
+def states() -> str:
+    """Each state, what a machine whose profile installs something boots in it, and which jobs."""
+    mac = Mac("52:54:00:00:00:01")
+    client = Client(mac, Firmware.IPXE, Arch.X64)
+    profiles = {name: Profile(name, "", installs=name == "debian-13") for name in _BOOTED if name}
+    rows = []
+    for state, meant in _members("netboot/model.py", "State").items():
+        node = Node("n1", (mac,), "debian-13", state=State(state))
+        boots = decide(client, Match(node, ""), Rules(profiles)).profile
+        jobs = ", ".join(kind for kind in JobKind if _begins(node.state, kind)) or "none"
+        said = "" if state == State.DISCOVERED else _BOOTED[boots]
+        rows.append((f"`{state}`", meant, said or "what `dhcp.unknown` says", jobs))
+    return _table(("state", "what it is", "boots", "jobs that may begin"), rows)
+
+
+def life() -> str:
+    """The picture: all that takes a node from one state to another."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for cause, to in dict.fromkeys((cause, to) for (_, cause), to in TRANSITIONS.items()):
+        ways = [of for of, why in TRANSITIONS if why is cause and of is not to]
+        sources = [of for of in ways if TRANSITIONS[of, cause] is to]
+        for of in _gathered(sources, to) if cause is not Cause.REMOVED else ():
+            arrows.setdefault((of, to), []).append(cause)
+    for state, cause in sorted(BACK):
+        arrows.setdefault((state, "back"), []).append(cause)
+    lines = [f"    {of} --> {to}: {', '.join(why)}" for (of, to), why in arrows.items()]
+    named = '    state "the state it came from" as back'
+    inside = [f"        {state}" for state in AT_REST]
+    rest = ['    state "at rest" as rest {', *inside, "    }"]
+    start = f"    [*] --> {State.DISCOVERED}"
+    return "\n".join(("```mermaid", "stateDiagram-v2", named, *rest, start, *lines, "```"))
+
+
+def transitions() -> str:
+    """By cause: what it is, and what it makes of which states."""
+    rows = []
+    for cause, words in WORDS.items():
+        ways: dict[str, list[str]] = {}
+        for (state, why), to in TRANSITIONS.items():
+            if why is cause:
+                ways.setdefault(f"`{to}`", []).append(state)
+        for state, why in sorted(BACK):
+            if why is cause:
+                ways.setdefault("the state before", []).append(state)
+        said = [f"{', '.join(of)} → {to}" for to, of in ways.items()]
+        by = "people" if cause in ASKED else "machine or job"
+        rows.append((f"`{cause}`", words, by, "<br>".join(said)))
+    return _table(("cause", "in the timeline", "comes from", "takes on"), rows)
+
+
 def page(text: str) -> str:
     """A page with its generated parts as they should be."""
     return _SECTION.sub(lambda found: f"{found[1]}{_PARTS[found[2]]()}\n{found[3]}", text)
@@ -85,7 +141,56 @@ _PARTS: dict[str, Callable[[], str]] = {
     "patience": patience,
     "kinds": kinds,
     "bmcs": bmcs,
+    "states": states,
+    "life": life,
+    "transitions": transitions,
 }
+
+
+_BOOTED: dict[str | None, str] = {
+    "debian-13": "its profile",
+    "local": "its disk",
+    "rescue": "profile `rescue`",
+    "wipe": "profile `wipe`",
+    None: "nothing: it is not answered",
+}
+
+
+def _gathered(sources: Sequence[str], to: State) -> list[str]:
+    """The states at rest as one, where all of them (but ``to``) are among the sources."""
+    inside = [state for state in AT_REST if state is not to]
+    if not set(inside) <= set(sources):
+        return list(sources)
+    return ["rest", *(of for of in sources if of not in inside)]
+
+
+def _begins(state: State, kind: JobKind) -> bool:
+    try:
+        beginning(state, kind)
+    except Illegal:
+        return False
+    return True
+
+
+def _members(where: str, enum: str) -> dict[str, str]:
+    """An enumeration's values and the words below each."""
+    for statement in ast.parse((ROOT / where).read_text("utf-8")).body:
+        if isinstance(statement, ast.ClassDef) and statement.name == enum:
+            pairs = itertools.pairwise(statement.body)
+            return {
+                _constant(member): _line(_constant(words))
+                for member, words in pairs
+                if isinstance(member, ast.Assign) and isinstance(words, ast.Expr)
+            }
+    raise ValueError(f"{where} has no {enum}")
+
+
+def _constant(statement: ast.stmt) -> str:
+    """The text a statement assigns, or is."""
+    match statement:
+        case ast.Assign([ast.Name()], ast.Constant(str(text))) | ast.Expr(ast.Constant(str(text))):
+            return text
+    return ""
 
 
 def _unknown(ending: bmc_matrix.Ending) -> str:

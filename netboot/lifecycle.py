@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from netboot.errors import NetbootError
-from netboot.job import JobKind
+from netboot.job import JobKind, JobState
 from netboot.model import State
 
 
@@ -63,9 +63,10 @@ ERASING = frozenset({State.INSTALLING, State.REINSTALLING, State.WIPING})
 """States in which what the machine boots may erase its disk, since somebody asked for that."""
 PAUSES = frozenset({State.RESCUE, State.MAINTENANCE})
 """States that interrupt a life; what the machine did before still counts for what comes after."""
-_AT_REST = (State.ENROLLED, State.AVAILABLE, State.INSTALLED, State.FAILED)
+AT_REST = (State.ENROLLED, State.AVAILABLE, State.INSTALLED, State.FAILED)
+"""States in which nothing is under way."""
 _BARE = (State.ENROLLED, State.INSPECTING, State.AVAILABLE, State.FAILED)
-_UNDER_WAY = (State.INSTALLING, State.REINSTALLING)
+_INSTALLS = (State.INSTALLING, State.REINSTALLING)
 
 
 def _each(states: Iterable[State], cause: Cause, to: State) -> dict[tuple[State, Cause], State]:
@@ -75,25 +76,25 @@ def _each(states: Iterable[State], cause: Cause, to: State) -> dict[tuple[State,
 TRANSITIONS: Mapping[tuple[State, Cause], State] = {
     (State.DISCOVERED, Cause.REGISTERED): State.ENROLLED,
     (State.DISCOVERED, Cause.ADOPTED): State.INSTALLED,
-    **_each((*_AT_REST, *_UNDER_WAY), Cause.ADOPTED, State.INSTALLED),
+    **_each((*AT_REST, *_INSTALLS), Cause.ADOPTED, State.INSTALLED),
     **_each((State.ENROLLED, State.AVAILABLE), Cause.INSPECT, State.INSPECTING),
     (State.INSPECTING, Cause.INSPECTED): State.AVAILABLE,
     **_each(_BARE, Cause.INSTALL, State.INSTALLING),
-    **{(state, Cause.INSTALL): state for state in _UNDER_WAY},
+    **{(state, Cause.INSTALL): state for state in _INSTALLS},
     (State.INSTALLED, Cause.REINSTALL): State.REINSTALLING,
     (State.ENROLLED, Cause.SCRIPT): State.INSTALLING,
-    **_each((*_AT_REST, *_UNDER_WAY), Cause.CALLED_HOME, State.INSTALLED),
+    **_each((*AT_REST, *_INSTALLS), Cause.CALLED_HOME, State.INSTALLED),
     (State.INSTALLING, Cause.CANCEL): State.AVAILABLE,
     (State.REINSTALLING, Cause.CANCEL): State.INSTALLED,
-    **_each(_AT_REST, Cause.WIPE, State.WIPING),
+    **_each(AT_REST, Cause.WIPE, State.WIPING),
     (State.WIPING, Cause.CALLED_HOME): State.AVAILABLE,
     (State.WIPING, Cause.WIPED): State.AVAILABLE,
-    **_each(ERASING, Cause.FAIL, State.FAILED),
-    **_each(ERASING, Cause.BREAK_OFF, State.FAILED),
-    **_each(_AT_REST, Cause.RESCUE, State.RESCUE),
-    **_each((*_AT_REST, *_UNDER_WAY), Cause.MAINTAIN, State.MAINTENANCE),
-    **_each((*_AT_REST, *_UNDER_WAY), Cause.HAND_BACK, State.AVAILABLE),
-    **_each((*_AT_REST, State.MAINTENANCE), Cause.RETIRE, State.RETIRED),
+    **_each((*_INSTALLS, State.WIPING), Cause.FAIL, State.FAILED),
+    **_each((*_INSTALLS, State.WIPING), Cause.BREAK_OFF, State.FAILED),
+    **_each(AT_REST, Cause.RESCUE, State.RESCUE),
+    **_each((*AT_REST, *_INSTALLS), Cause.MAINTAIN, State.MAINTENANCE),
+    **_each((*AT_REST, *_INSTALLS), Cause.HAND_BACK, State.AVAILABLE),
+    **_each((*AT_REST, State.MAINTENANCE), Cause.RETIRE, State.RETIRED),
     (State.RETIRED, Cause.RESUME): State.AVAILABLE,
     **_each((one for one in State if one is not State.DISCOVERED), Cause.REMOVED, State.DISCOVERED),
 }
@@ -114,6 +115,7 @@ BACK = frozenset(
 
 ASKED = frozenset(
     {
+        Cause.REGISTERED,
         Cause.ADOPTED,
         Cause.INSPECT,
         Cause.INSTALL,
@@ -138,6 +140,15 @@ BEGINS: Mapping[JobKind, Cause] = {
 """By which cause a job of each kind begins; ``POWER`` changes no state."""
 BESIDE = frozenset({JobKind.INSPECT, JobKind.POWER})
 """Kinds of jobs that leave the disk alone, so that they may run beside one that does not."""
+
+UNDER_WAY: Mapping[JobKind, frozenset[State]] = {
+    JobKind.INSTALL: frozenset({State.INSTALLING, State.REINSTALLING}),
+    JobKind.INSPECT: frozenset({State.INSPECTING}),
+    JobKind.RESCUE: frozenset({State.RESCUE}),
+    JobKind.WIPE: frozenset({State.WIPING}),
+    JobKind.POWER: frozenset(),
+}
+"""The states that a job of each kind brings its node to."""
 
 _SAID: Mapping[State, str] = {
     State.DISCOVERED: "nobody registered it",
@@ -205,15 +216,20 @@ def beginning(state: State, kind: JobKind) -> Cause | None:
     raise Illegal(state, cause or kind)
 
 
-def ending(state: State, kind: JobKind, cause: Cause | None) -> Cause | None:
+def ending(state: State, kind: JobKind, how: JobState, cause: Cause | None) -> Cause | None:
     """What the end of a job is to its node; None where it leaves the state alone.
 
     Args:
         state: the node's.
         kind: the job's.
-        cause: what its end is to a node that it has for itself.
+        how: its end.
+        cause: as its runner says. One that failed without a word of its node, which still is in
+            the state that the job brought it to, has failed for that node too.
     """
-    return cause if kind not in BESIDE or state is State.INSPECTING else None
+    own = state in UNDER_WAY[kind]
+    if kind in BESIDE and not own:
+        return None
+    return Cause.FAIL if own and cause is None and how is JobState.FAILED else cause
 
 
 def _is_legal(state: State, cause: Cause) -> bool:

@@ -45,6 +45,8 @@ _BOOTS: Mapping[State, tuple[str | None, str]] = {
     State.RETIRED: (None, "it is retired, so it is not answered"),
 }
 """The states that alone say what is booted: the profile, or None for no answer; and why."""
+_ENDED_BY = {State.RESCUE: "rescue", State.MAINTENANCE: "maintenance", State.RETIRED: "retire"}
+"""The commands that end them, by ``--off``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,8 @@ def _by_state(node: Node, reason: str, rules: Rules, *, installed: bool) -> tupl
     if node.state is State.WIPING and installed:
         wanted, why = LOCAL, "it was wiped, so it starts from its disk"
     whole = f"{reason}; {why}"
+    if command := _ENDED_BY.get(node.state):
+        whole = f"{whole}; `netboot node {command} {node.name} --off` ends that"
     if wanted is None or wanted in rules.profiles:
         return wanted, whole
     known = LOCAL if LOCAL in rules.profiles else None

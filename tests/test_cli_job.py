@@ -1,18 +1,25 @@
-"""``netboot job`` and what makes jobs: the words, the exit codes, and a watch that ends with them."""
+"""``netboot job`` and what makes jobs: words, exit codes, and a watch that ends with them."""
 
+import io
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 from netboot.cli import watch
 from netboot.cli.job_words import age, begins, stands
+from netboot.events import Event, Kind
 from netboot.job import Job, JobKind, JobState
-from netboot.lifecycle import Cause
+from netboot.model import Mac
+from netboot.stages.pace import pace
 from netboot.store.store import Store
 from tests.test_cli_node import M1, M2, Cli, await_, cli, configured, served
 
@@ -165,6 +172,7 @@ def test_rescue_and_wipe_are_jobs(server: Cli) -> None:
     assert "kind       wipe" in server("job", "show", number)[1]
 
 
+@pytest.mark.timeout(300)
 class TestWatch:
     @pytest.fixture(autouse=True)
     def hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,14 +194,27 @@ class TestWatch:
                 await_(lambda: len(live(store)) == 2, "two jobs")
                 one, two = sorted(live(store), key=lambda job: job.node)
                 store.cancel(two.id, "ben")
-                store.change_state(["n1"], Cause.ADOPTED, "ann")
-                await_(lambda: not live(store) or cancelled(store, one.id), "the end")
+                home = {"installation": one.installation}
+                store.append_events([Event(Kind.INSTALLED, Mac(M1), "n1", "called home", home)])
 
         with self.meanwhile(end):
-            code, out, err = server("node", "install", "n1", "n2", "--watch")
+            code, out, _ = server("node", "install", "n1", "n2", "--watch")
         assert code == 1, "one of them was cancelled"
-        assert re.search(r"^n2: cancelled: cancelled by ben$", out, re.MULTILINE)
-        assert "n1: " in out + err
+        assert re.search(r"^n1: installed: it called home$", out, re.MULTILINE)
+        assert re.search(r"^n2: cancelled: cancelled", out, re.MULTILINE)
+
+    def test_where_all_went_well_it_is_exit_code_0(self, server: Cli) -> None:
+        def end() -> None:
+            with stored(server) as store:
+                await_(lambda: bool(live(store)), "a job")
+                [one] = live(store)
+                home = {"installation": one.installation}
+                store.append_events([Event(Kind.INSTALLED, Mac(M1), "n1", "called home", home)])
+
+        with self.meanwhile(end):
+            code, out, err = server("node", "install", "n1", "--watch", "--json")
+        assert (code, err) == (0, "")
+        assert [one["state"] for one in json.loads(out)["jobs"]] == ["done"]
 
     def test_who_stops_watching_stops_nothing(
         self, server: Cli, monkeypatch: pytest.MonkeyPatch
@@ -213,11 +234,6 @@ class TestWatch:
 
 def live(store: Store) -> list[Job]:
     return list(store.jobs(states=[JobState.QUEUED, JobState.ACTIVE]))
-
-
-def cancelled(store: Store, number: int) -> bool:
-    store.cancel(number, "ann")
-    return True
 
 
 class TestAlone:
@@ -257,7 +273,35 @@ class TestAlone:
 
 
 @pytest.mark.parametrize("words", [("--verbose", "node", "list"), ("node", "list", "--verbose")])
-def test_a_command_says_which_way_it_goes(cli: Cli, words: tuple[str, ...]) -> None:
-    code, _, err = cli(*words)
-    assert code == 0
-    assert err.startswith(("through the server: ", "directly: "))
+def test_a_command_says_which_way_it_goes(
+    cli: Cli, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = logging.getLogger("netboot")
+    before = ours.level
+    try:
+        caplog.clear()
+        assert cli("node", "list")[0] == 0
+        assert caplog.messages == []
+        assert cli(*words)[0] == 0
+    finally:
+        ours.setLevel(before)
+    [said] = caplog.messages
+    assert said.startswith(("through the server: ", "directly: "))
+
+
+def test_on_a_terminal_what_ended_stands_above_and_the_rest_has_a_bar() -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, height=20, color_system=None)
+    jobs = [
+        job(stage="packages", waits_for="the packages", since=1.0),
+        replace(job(JobState.FAILED, outcome="no disk fits"), id=8, node="n2"),
+        replace(job(kind=JobKind.POWER, stage="power"), id=9, node="n3"),
+    ]
+    with Live(console=console, auto_refresh=False) as live:
+        shown = watch._Live(live, {"n1": pace([])})
+        shown.shows(jobs)
+        shown.shows(jobs)
+    lines = written.getvalue().splitlines()
+    assert sum("n2: failed: no disk fits" in line for line in lines) == 1
+    for row in (r"n1 +7 +packages +━+╸? +about \d+ min +the packages", r"n3 +9 +power\b"):
+        assert any(re.search(row, line) for line in lines)

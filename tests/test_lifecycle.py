@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.job import JobKind
+from netboot.job import JobKind, JobState
 from netboot.lifecycle import (
     ASKED,
     BACK,
@@ -10,6 +10,7 @@ from netboot.lifecycle import (
     ERASING,
     PAUSES,
     TRANSITIONS,
+    UNDER_WAY,
     WORDS,
     Cause,
     Illegal,
@@ -186,7 +187,20 @@ def test_a_job_begins_by_its_cause_or_not_at_all(kind: JobKind, state: State) ->
 
 @pytest.mark.parametrize("kind", JobKind)
 def test_the_end_of_a_job_beside_another_leaves_that_one_s_state_alone(kind: JobKind) -> None:
-    said = ending(State.INSTALLING, kind, Cause.FAIL)
+    said = ending(State.INSTALLING, kind, JobState.FAILED, Cause.FAIL)
     assert said is (None if kind in BESIDE else Cause.FAIL)
-    assert ending(State.INSPECTING, JobKind.INSPECT, Cause.INSPECTED) is Cause.INSPECTED
-    assert ending(State.INSTALLED, kind, None) is None
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_no_failure_leaves_a_node_in_the_state_its_job_brought_it_to(kind: JobKind) -> None:
+    for state in UNDER_WAY[kind]:
+        cause = ending(state, kind, JobState.FAILED, None)
+        assert cause is not None
+        assert after(state, cause, State.ENROLLED) not in UNDER_WAY[kind]
+    assert ending(State.INSTALLED, kind, JobState.FAILED, None) is None
+
+
+def test_each_kind_of_job_brings_its_node_to_its_own_states() -> None:
+    for kind, begun in BEGUN.items():
+        brings = {after(state, cause) for state, cause in begun.items() if cause}
+        assert brings == UNDER_WAY[kind]

@@ -54,11 +54,11 @@ CASES = [
     (State.INSTALLING, "debian-12", "whose profile is debian-12"),
     (State.REINSTALLING, "debian-12", "whose profile is debian-12"),
     (State.INSTALLED, "local", f"`{INSTALLING} --reinstall` installs it again"),
-    (State.RESCUE, "rescue", "it is in rescue, whatever its profile"),
+    (State.RESCUE, "rescue", "it is in rescue, whatever its profile; `netboot node rescue n1 -"),
     (State.WIPING, "wipe", "it is being wiped, whatever its profile"),
     (State.FAILED, "local", f"`{INSTALLING}` tries again"),
-    (State.MAINTENANCE, "local", "it is in maintenance, so it starts from its disk"),
-    (State.RETIRED, None, "it is retired, so it is not answered"),
+    (State.MAINTENANCE, "local", "; `netboot node maintenance n1 --off` ends that"),
+    (State.RETIRED, None, "it is retired, so it is not answered; `netboot node retire n1 --off`"),
 ]
 
 

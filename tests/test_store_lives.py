@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,8 @@ N1 = Node("n1", (MAC,), "debian-12")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path}/data/netboot.db") as opened:
+def store(database_url: str) -> Iterator[Store]:
+    with Store(database_url) as opened:
         opened.add(N1)
         yield opened
 

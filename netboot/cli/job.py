@@ -29,9 +29,13 @@ def job() -> None:
 @job.command("list")
 @click.option("--node", help="Only this one's.")
 @click.option(
-    "--state", "states", type=click.Choice([*JobState]), multiple=True, help="Only these."
+    "--state",
+    "states",
+    type=click.Choice([one.value for one in JobState]),
+    multiple=True,
+    help="Only these.",
 )
-@click.option("--kind", type=click.Choice([*JobKind]), help="Only these.")
+@click.option("--kind", type=click.Choice([one.value for one in JobKind]), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
 @_json_option
 @click.pass_context

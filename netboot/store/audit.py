@@ -65,6 +65,16 @@ class Audit(Opened):
         with transaction(self._quick) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def last_write(self, route: str, target: str) -> AuditEntry | None:
+        """The newest entry of a write to this very thing that was done; None where none is kept."""
+        table = schema.audit
+        mine = (table.c.route == route) & (table.c.target == target)
+        done = sa.between(table.c.status, 200, 299)
+        query = sa.select(table).where(mine, done).order_by(table.c.id.desc()).limit(1)
+        with transaction(self._quick) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _entry(row)
+
 
 def _entry(row: sa.Row[Any]) -> AuditEntry:
     return AuditEntry(

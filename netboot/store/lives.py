@@ -15,7 +15,7 @@ from netboot.store.job_begin import refuse_another
 from netboot.store.opened import COMMAND_LINE, Opened
 from netboot.store.transitions import Why
 
-BY_WORD = ASKED - set(BEGINS.values()) - {Cause.REINSTALL, Cause.REMOVED}
+BY_WORD = ASKED - set(BEGINS.values()) - {Cause.REGISTERED, Cause.REINSTALL, Cause.REMOVED}
 """The causes that are nothing but somebody's word."""
 
 

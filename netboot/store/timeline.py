@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from netboot.events import Event, Kind
+from netboot.events import WARNS, Event, Kind
 from netboot.model import Mac
 from netboot.store import schema
 from netboot.store.database import Topic, notify
@@ -127,9 +127,9 @@ def read(
     found: dict[int, Record] = {}
     for condition in [*own, table.kind == Kind.LOST.value]:  # each by its own index
         found |= _found(connection, sa.and_(condition, _HAPPENED), after, limit)
+    lines = _LOGGED if log else sa.and_(_LOGGED, _TELLING)
     for condition in own:
-        lines = _found(connection, sa.and_(condition, _LOGGED), after, limit if log else MAX_ANSWER)
-        found |= {at: line for at, line in lines.items() if log or not line.event.is_chatter}
+        found |= _found(connection, sa.and_(condition, lines), after, limit)
     ids = sorted(found)
     return [found[number] for number in (ids[-limit:] if after is None else ids[:limit])]
 
@@ -230,6 +230,10 @@ def _beyond(mine: sa.ColumnElement[bool]) -> sa.Delete:
 # as literals: an index that is partial is not used where a parameter may be anything
 _LOGGED = schema.event.c.kind == sa.literal_column(f"'{Kind.SYSLOG.value}'")
 _HAPPENED = schema.event.c.kind != sa.literal_column(f"'{Kind.SYSLOG.value}'")
+_TELLING = sa.or_(
+    schema.event.c.data["stage"].as_string().is_not(None),
+    schema.event.c.data["severity"].as_string().in_(sorted(WARNS)),
+)
 
 _OF_ONE = schema.event.c.mac == sa.bindparam("one")
 _BEYOND_OF_A_MACHINE = _beyond(sa.and_(_OF_ONE, _HAPPENED))

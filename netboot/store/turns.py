@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from netboot.errors import OperationError
 from netboot.events import Event, Kind
 from netboot.job import Job, JobKind, JobState
-from netboot.lifecycle import Cause, ending
+from netboot.lifecycle import ERASING, UNDER_WAY, Cause, ending
+from netboot.model import State
 from netboot.store import bmc_locks, job_rows, nodes, timeline, transitions
 from netboot.store.database import transaction
 from netboot.store.job_shapes import MAX_CLAUSE, MAX_MEMORY, Claimed, Fenced, Progress
 from netboot.store.opened import Opened
-from netboot.store.shapes import Unknown
+from netboot.store.shapes import Conflict, Unknown
 from netboot.store.transitions import Why
 
 
@@ -174,7 +175,11 @@ class Turns(Opened):
         if state is JobState.CANCELLED and cause is None and job.kind is not JobKind.POWER:
             touched = job_rows.touched(connection, job.id)
             cause = Cause.BREAK_OFF if touched else Cause.CANCEL
-        if (effect := ending(node.state, job.kind, cause)) is not None:
+        effect = ending(node.state, job.kind, state, cause)
+        if effect is None and state is JobState.DONE and _is_under_way(job.kind, node.state):
+            problem = f"node {node.name} is still {node.state}, so it is not done"
+            raise Conflict(f"job {job.id}", "", problem)
+        if effect is not None:
             why = Why(because=said, time=now)
             transitions.move(connection, node, effect, self._retention, f"job {job.id}", why)
         return self._closed(connection, job, state, said, now)
@@ -221,6 +226,11 @@ def known(connection: sa.Connection, number: int, source: str) -> sa.Row[Any]:
     if row is None:
         raise Unknown(source, "", f"there is no job {number}")
     return row
+
+
+def _is_under_way(kind: JobKind, state: State) -> bool:
+    """Whether a job of this kind is not over, for its machine still is at it."""
+    return state in UNDER_WAY[kind] & ERASING
 
 
 def _checked(memory: bytes) -> bytes:
