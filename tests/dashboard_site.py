@@ -234,7 +234,7 @@ class Watched:
             self.wrong.append(f"{message.type}: {message.text}")
 
     def _outside(self, url: str) -> None:
-        if not url.startswith((self.site.url, "data:", "blob:")):
+        if not url.startswith((self.site.url, "about:", "data:", "blob:")):
             self.wrong.append(f"asked elsewhere: {url}")
 
     def open(self, path: str = "#/", token: str | None = None) -> Page:
@@ -244,6 +244,7 @@ class Watched:
             f"{self.site.url}/api/v1/session", data=shown, headers={"Origin": self.site.url}
         )
         assert answer.ok, answer.text()
+        self.page.goto("about:blank")  # another address within one page would load nothing anew
         self.page.goto(f"{self.site.url}/{path}")
         return self.page
 

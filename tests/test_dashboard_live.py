@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 import pytest
@@ -217,13 +218,12 @@ class TestFollowing:
                 live(page)
             expect(page.get_by_text("Reconnecting")).to_be_visible()
             with site.serving():
-                link = BootLink(site)
-                link.tell(*events([*FIRMWARE, *LOADER], one.number, one.name))
+                with closing(BootLink(site)) as link:
+                    link.tell(*events([*FIRMWARE, *LOADER], one.number, one.name))
                 expect(strip(page.locator("tbody"))).to_have_accessible_name(
                     re.compile("Boot: at iPXE")
                 )
                 live(page)
-                link.close()
             seen.wrong[:] = [line for line in seen.wrong if "net::ERR" not in line]
 
 
@@ -392,7 +392,7 @@ class TestHostileText:
         page.goto(f"{site.url}/#/nodes/{one.name}")
         timeline = page.get_by_role("region", name="Timeline")
         expect(timeline.locator(".event").filter(has_text=HOSTILE)).to_have_count(2)
-        expect(page.locator(".log li").first).to_contain_text(HOSTILE)
+        expect(page.locator(".log > div").first).to_contain_text(HOSTILE)
         page.get_by_text("Identity, labels and variables").click()
         expect(page.locator(".known")).to_contain_text(HOSTILE)
         assert page.locator("main img, main b, main script").count() == 0

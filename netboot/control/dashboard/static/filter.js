@@ -1,5 +1,6 @@
 // Which nodes are shown: by what was typed, and by how they are.
 
+import { needy } from "./attention.js";
 import { underWay } from "./boots.js";
 
 /** Whether a node is meant by every word typed; `rack=3` asks for a label. */
@@ -23,10 +24,9 @@ const AT_WORK = ["installing", "reinstalling", "inspecting", "wiping"];
 
 /** The kinds of nodes one looks for, each with how many there are. */
 export function sections(model, now) {
-  const troubled = (node) => Boolean(model.boot(node.name)?.trouble) || node.state === "failed";
   const found = [
     { key: "all", name: "All", always: true, has: () => true },
-    { key: "attention", name: "Need attention", always: true, tone: "bad", has: troubled },
+    { key: "attention", name: "Need attention", always: true, tone: "bad", has: (node) => needy(node, model) },
     { key: "booting", name: "Booting", always: true, tone: "busy", has: (node) => underWay(model.boot(node.name), now) },
     { key: "work", name: "At work", always: true, tone: "busy", has: (node) => AT_WORK.includes(node.state) },
     { key: "installed", name: "Installed", always: true, tone: "ok", has: (node) => node.state === "installed" },

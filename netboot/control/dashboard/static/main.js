@@ -34,7 +34,7 @@ const model = new Model();
 const live = new Live({
   events: (list) => model.news(list),
   state: showLive,
-  opened: (again) => again && Promise.all([model.refresh(), model.catchUp()]),
+  opened: (again) => again && model.load(),
   look: async () => {
     await model.refresh();
     if (model.problem) throw model.problem;
@@ -151,12 +151,14 @@ async function begin() {
     return;
   }
   shell();
+  mark(main, "aria-busy", "true");
   const told = new Promise((resolve) => (known = resolve));
   live.start();
   show({ focus: false });
   // what happens from here on comes by the stream, so what happened before is read after it began
   await Promise.race([told, new Promise((resolve) => setTimeout(resolve, FIRST_NEWS))]);
   await model.load();
+  mark(main, "aria-busy", null);
 }
 
 const NEWS = {

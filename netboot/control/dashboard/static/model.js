@@ -13,6 +13,8 @@ const AT_ONCE = 5;
 /** Requests for timelines at a time; a browser opens six connections to one server. */
 const MAX_STRANGERS = 200;
 /** Machines nobody registered that are kept. */
+const LONG_ENOUGH = 1500;
+/** Milliseconds in which everything is to be read before what there is by then is shown. */
 const TOLD_AFTER = 80;
 /** Milliseconds in which changes are gathered before the pages are told. */
 const REFRESH = 20000;
@@ -31,6 +33,7 @@ export class Model {
   profiles = null;
   bmcs = null;
   loaded = false;
+  settled = false;
   jobsAbsent = null;
   problem = null;
   #events = new Map();
@@ -40,6 +43,7 @@ export class Model {
   #heard = new Set();
   #changed = new Set();
   #looked = new Set();
+  #read = new Set();
   #told = null;
   #again = null;
   #watched = null;
@@ -60,7 +64,7 @@ export class Model {
   events = (name) => this.#events.get(name) ?? [];
   boots = (name) => this.#boots.get(name) ?? [];
   boot = (name) => this.boots(name).at(-1) ?? null;
-  looked = (name) => this.#looked.has(name);
+  read = (name) => this.#read.has(name);
 
   /** The job of a node that has not ended; an install before what may run beside it. */
   jobOf(name) {
@@ -73,12 +77,22 @@ export class Model {
     return [...this.jobs.values()].filter((job) => job.node === name).sort((a, b) => b.id - a.id)[0] ?? null;
   }
 
-  /** Everything the first page needs. */
+  /** Everything the first page needs; again, after the server was away, with what was missed. */
   async load() {
     clearInterval(this.#refresh);
     this.#refresh = setInterval(() => !document.hidden && this.refresh(), REFRESH);
+    const again = this.loaded;
+    const late = setTimeout(() => this.#settle(), LONG_ENOUGH);
     await Promise.all([this.refresh(), this.#optional()]);
-    await this.catchUp();
+    if (again) await this.catchUp();
+    clearTimeout(late);
+    this.#settle();
+  }
+
+  /** From here on pages are drawn: little will move them any more. */
+  #settle() {
+    this.settled = true;
+    this.#tell("nodes");
   }
 
   stop() {
@@ -88,6 +102,7 @@ export class Model {
   /** The list of nodes, jobs and strangers anew. */
   async refresh() {
     await Promise.all([this.#refreshNodes(), this.refreshJobs(), this.refreshStrangers()]);
+    await this.catchUp(true);
   }
 
   async #refreshNodes() {
@@ -102,7 +117,6 @@ export class Model {
     }
     this.loaded = true;
     this.#tell("nodes");
-    if (this.#looked.size) this.catchUp(true);
   }
 
   async refreshJobs() {
@@ -145,6 +159,7 @@ export class Model {
       this.#looked.add(name);
       try {
         this.#keep(name, last ? await this.#since(name, last) : await api.timeline(name, { limit: FIRST_LOOK }));
+        this.#read.add(name);
       } catch (problem) {
         this.#looked.delete(name);
         if (!problem.absent) return;

@@ -9,7 +9,7 @@ const MOST = 1000;
 
 export function logPanel({ model, name }) {
   const shown = new Set(Object.keys(KINDS));
-  const lines = el("ol", { class: "log", tabindex: 0, role: "log", "aria-label": "Installer's log", "aria-live": "off" });
+  const lines = el("div", { class: "log", tabindex: 0, role: "log", "aria-label": "Installer's log", "aria-live": "off" });
   const none = empty("Nothing yet. It fills as soon as an installer sends its log here, or somebody has the console open.");
   const kinds = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, "Which lines"), Object.entries(KINDS).map(choice));
   const { root } = panel("Installer’s log", { wide: true, end: kinds }, none, lines);
@@ -45,7 +45,7 @@ export function logPanel({ model, name }) {
 function line(event) {
   const bad = event.kind === "progress" && event.data?.status && String(event.data.status) !== "0";
   const root = el(
-    "li",
+    "div",
     { data: { kind: event.kind } },
     el("time", { datetime: new Date(event.time * 1000).toISOString() }, clock(event.time)),
     el("span", {}, event.detail),

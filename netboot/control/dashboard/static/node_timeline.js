@@ -12,7 +12,7 @@ const SIGNS = { ok: "✓", bad: "✗", neutral: "·" };
 
 export function timelinePanel({ model, name }) {
   let shown = STEP;
-  const list = el("ol", { class: "timeline" });
+  const list = el("ol", { class: "timeline", tabindex: 0, "aria-label": "Events, newest first" });
   const none = empty("Nothing was heard of it yet.");
   const more = button("Show earlier", () => {
     shown += STEP;
@@ -39,10 +39,11 @@ export function timelinePanel({ model, name }) {
 /** Events and boots, both newest first, with each boot before its newest event. */
 function headed(events, boots) {
   const lines = [];
-  let next = 0;
+  let boot = 0;
+  let headed = -1;
   for (const event of events) {
-    if (next < boots.length && event.id >= boots[next].first) lines.push(boots[next++]);
-    while (next < boots.length && event.id < boots[next].first) next += 1;
+    while (boot < boots.length && event.id < boots[boot].first) boot += 1;
+    if (boot < boots.length && headed !== boot) lines.push(boots[(headed = boot)]);
     lines.push(event);
   }
   return lines;

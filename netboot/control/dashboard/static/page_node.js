@@ -4,13 +4,13 @@ import * as api from "./api.js";
 import { actionBar } from "./actions.js";
 import { badge, el, empty, facts, fill, mark, say } from "./dom.js";
 import { told } from "./boots.js";
+import { trouble } from "./attention.js";
 import { bmcPanel } from "./node_bmc.js";
 import { comparePanel } from "./node_compare.js";
 import { explainPanel } from "./node_explain.js";
 import { jobsPanel } from "./node_jobs.js";
 import { logPanel } from "./node_log.js";
 import { timelinePanel } from "./node_timeline.js";
-import { trouble } from "./page_nodes.js";
 import { bootStrip } from "./strip.js";
 import { moved, since, stateTone } from "./words.js";
 

@@ -3,6 +3,7 @@
 import { may, perform } from "./actions.js";
 import { badge, button, el, empty, fill, keyed, mark, say } from "./dom.js";
 import { told, underWay } from "./boots.js";
+import { attentionPanel } from "./attention.js";
 import { matches, sections } from "./filter.js";
 import { strangersPanel } from "./strangers.js";
 import { bootStrip, stripHead } from "./strip.js";
@@ -27,7 +28,7 @@ export function nodesPage(context) {
     oninput: () => refilter({ text: search.value }),
   });
   const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Show" });
-  const attention = el("section", { class: "attention", "aria-label": "Needs attention" });
+  const attention = attentionPanel(model);
   const rows = el("tbody");
   const all = el("input", { type: "checkbox", "aria-label": "Choose all that are shown", onchange: chooseAll });
   const table = el("table", { class: "nodes" }, head(all, session), rows);
@@ -37,14 +38,15 @@ export function nodesPage(context) {
   const list = el(
     "div",
     {},
-    attention,
+    attention.root,
     el("div", { class: "filters" }, el("label", { for: "search", class: "unseen" }, "Filter nodes"), search, tabs),
     table,
     none,
   );
   const first = welcome();
   const problem = el("p", { class: "hindrance", role: "alert" });
-  const root = el("div", {}, heading, problem, list, first, strangers.root, bulk.root);
+  const reading = empty("Reading…");
+  const root = el("div", {}, heading, problem, reading, list, first, strangers.root, bulk.root);
 
   function refilter(change) {
     Object.assign(filter, change);
@@ -76,19 +78,20 @@ export function nodesPage(context) {
 
   function draw() {
     say(problem, model.problem?.message ?? "");
-    list.hidden = !model.nodes.size && model.loaded;
-    first.hidden = model.nodes.size > 0 || !model.loaded || Boolean(model.problem);
+    reading.hidden = model.settled;
+    list.hidden = !model.nodes.size || !model.settled;
+    first.hidden = model.nodes.size > 0 || !model.settled || Boolean(model.problem);
     root.classList.toggle("beginning", !first.hidden);
     strangers.update();
     strangers.root.hidden = model.nodes.size > 0 ? filter.section !== "discovered" : first.hidden;
     for (const name of chosen) if (!model.nodes.has(name)) chosen.delete(name);
     drawTabs();
-    drawAttention(attention, model);
+    attention.update();
     const found = shownNodes();
     keyed(rows, found, (node) => node.name, () => nodeRow(model, session, toggle));
     for (const row of rows.rows) row.querySelector("input") && (row.querySelector("input").checked = chosen.has(row.dataset.name));
     table.hidden = !found.length;
-    say(none, found.length || !model.loaded || filter.section === "discovered" ? "" : "No node is like that.");
+    say(none, found.length || filter.section === "discovered" ? "" : "No node is like that.");
     all.checked = found.length > 0 && found.every((node) => chosen.has(node.name));
     all.indeterminate = !all.checked && found.some((node) => chosen.has(node.name));
     bulk.update();
@@ -175,7 +178,7 @@ function nodeRow(model, session, toggle) {
       say(waits, job ? `${job.kind}: ${job.waits_for || job.stage || job.state}` : "");
       const boot = model.boot(node.name);
       strip.update(boot);
-      say(words, told(boot));
+      say(words, boot || model.read(node.name) ? told(boot) : "");
       mark(words, "data-tone", boot?.trouble ? "bad" : underWay(boot) ? "busy" : "quiet");
       time.hidden = !boot;
       if (boot) timed(time, boot.last);
@@ -186,49 +189,6 @@ function nodeRow(model, session, toggle) {
 function label() {
   const root = el("span", { class: "label" });
   return { root, update: ([key, value]) => say(root, value ? `${key}=${value}` : key) };
-}
-
-const CAUSE = /^(.*?)\. Usual cause: (.*?)(?:\. Cure: (.*?))?(?:; see .*)?$/s;
-
-/** What a stalled boot says, apart: what is missing, why that usually is, and what helps. */
-export function trouble(event) {
-  const found = CAUSE.exec(event.detail);
-  return found ? { what: found[1], cause: found[2], cure: found[3] ?? "" } : { what: event.detail, cause: "", cure: "" };
-}
-
-const MOST_TOLD = 5;
-
-function drawAttention(place, model) {
-  const needy = [...model.nodes.values()].filter((node) => model.boot(node.name)?.trouble || node.state === "failed");
-  place.hidden = !needy.length;
-  const more = needy.length - MOST_TOLD;
-  keyed(place, [...needy.slice(0, MOST_TOLD), ...(more > 0 ? [more] : [])], (one) => one.name ?? "more", (one) =>
-    one.name ? needyCard(model) : { root: el("p", { class: "empty" }), update: () => {} },
-  );
-  if (more > 0) say(place.lastChild, `and ${counted(more, "more node")}`);
-}
-
-function needyCard(model) {
-  const name = el("a", {});
-  const head = el("span", { class: "what" });
-  const detail = el("p", {});
-  const cause = el("p", { class: "sub" });
-  const time = since(0);
-  const root = el("article", { class: "needy" }, el("h2", {}, name, " ", head, " ", time), detail, cause);
-  return {
-    root,
-    update(node) {
-      mark(say(name, node.name), "href", `#/nodes/${encodeURIComponent(node.name)}`);
-      const boot = model.boot(node.name);
-      const job = model.newestJob(node.name);
-      const told_ = boot?.trouble ? trouble(boot.trouble) : { what: job?.outcome ?? "", cause: "", cure: "" };
-      say(head, boot?.trouble ? told(boot) : node.state);
-      time.hidden = !boot?.trouble;
-      if (boot?.trouble) timed(time, boot.trouble.time);
-      say(detail, told_.what);
-      say(cause, [told_.cause && `Usual cause: ${told_.cause}.`, told_.cure && `What helps: ${told_.cure}.`].filter(Boolean).join(" "));
-    },
-  };
 }
 
 /** What can be done with all chosen nodes; a bar at the bottom that moves nothing. */
