@@ -115,7 +115,10 @@ class TestCommands:
     @pytest.fixture
     def netboot(self, tmp_path: Path) -> Any:
         file = tmp_path / "netboot.toml"
-        file.write_text(f'[server]\ndata_dir = "{tmp_path}/data"\n')
+        file.write_text(
+            f'[server]\ndata_dir = "{tmp_path}/data"\n'
+            '[power_commands.strip]\non = "true"\noff = "true"\n'
+        )
 
         def run(*words: str) -> Any:
             return CliRunner().invoke(root, ["--config", str(file), *words])
@@ -168,6 +171,9 @@ class TestCommands:
         netboot("node", "import", str(nodes))
         netboot("group", "set", "web", "--label", "a=b")
         netboot("group", "remove", "web")
+        netboot("node", "set", "n1", "--bmc", "command:strip")
+        netboot("node", "power", "n1", "on")
+        netboot("node", "power", "n1", "status")
         netboot("node", "remove", "n1")
         netboot("node", "list")
         lines = netboot("audit", "-n", "99").output.splitlines()[1:]
@@ -180,6 +186,8 @@ class TestCommands:
             [*who, "POST", "/api/v1/nodes:import", "n2", "200"],
             [*who, "PATCH", "/api/v1/groups/{name}", "web", "200"],
             [*who, "DELETE", "/api/v1/groups/{name}", "web", "204"],
+            [*who, "PATCH", "/api/v1/nodes/{name}", "n1", "200"],
+            [*who, "POST", "/api/v1/nodes/{name}/power", "n1", "200"],
             [*who, "DELETE", "/api/v1/nodes/{name}", "n1", "204"],
         ]
         assert "verysecret" not in netboot("audit", "--json").output

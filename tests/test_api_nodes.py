@@ -1,12 +1,14 @@
 """Nodes and groups over REST: pages, filters, versions, and what the document says of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netboot.model import Mac, Node, State
+from netboot.store.access_shapes import Written
 from tests.api_site import N1, Api, api_in
 
 
@@ -91,6 +93,17 @@ class TestVersions:
         assert api.ask("GET", "nodes/n1").json()["vars"] == {"k": "1"}
         again = {"If-Match": told["etag"]}
         assert api.ask("PATCH", "nodes/n1", json={}, headers=again).status_code == 200
+
+    def test_who_wrote_it_last_is_said_where_the_audit_log_knows(self, api: Api) -> None:
+        tag = api.ask("POST", "nodes", json=N1).headers["etag"]
+        written = Written("ann", "here", "PATCH", "/api/v1/nodes/{name}", "n1", "r1")
+        api.ask("PATCH", "nodes/n1", json={"vars": {"k": "1"}})
+        api.store.audit_ended(api.store.audit_begun(written), 200, "n1")
+        refused = replace(written, who="ben")
+        api.store.audit_ended(api.store.audit_begun(refused), 422, "n1")
+        told = api.ask("PATCH", "nodes/n1", json={}, headers={"If-Match": tag}).json()
+        assert told["by"] == "ann"
+        assert told["detail"] == "n1 was changed since you read it; ann wrote it last"
 
     def test_a_node_that_was_changed_is_not_removed(self, api: Api) -> None:
         tag = api.ask("POST", "nodes", json=N1).headers["etag"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
+from schemathesis import GenerationMode
 from schemathesis.core.failures import Failure
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
@@ -26,7 +27,7 @@ from tests.api_site import N1, Api, api_in
 
 EXAMPLES = 4
 """Of each operation that are drawn at random, beside those that try each rule of its schema."""
-LEAST = 500
+LEAST = 200
 """Requests of one run; with fewer, something was not asked at all."""
 
 
@@ -49,7 +50,7 @@ def asked_as(api: Api, role: Role) -> BaseSchema:
     bearer = {"Authorization": f"Bearer {token}"}
     schema = schemathesis.openapi.from_asgi("/openapi.json", guard, headers=bearer)
     schema.config.update(headers=bearer)
-    return schema
+    return schema.exclude(path="/api/v1/tokens/{name}", method="DELETE")  # it takes its own away
 
 
 def configured(schema: BaseSchema, role: Role) -> None:
@@ -57,9 +58,11 @@ def configured(schema: BaseSchema, role: Role) -> None:
     checks = schema.config.checks
     # a shape cannot say which profiles there are, nor that a node has a BMC, nor a version's value
     checks.positive_data_acceptance.expected_statuses += ["412", "422"]
-    schema.config.generation.update(max_examples=EXAMPLES)
-    phases = ["examples", "coverage", *(["fuzzing", "stateful"] if role is Role.ADMIN else [])]
-    schema.config.phases.update(phases=phases)
+    # the same in every run
+    schema.config.generation.update(max_examples=EXAMPLES, deterministic=True, database="none")
+    if role is not Role.ADMIN:  # what is wrong is wrong whoever says it
+        schema.config.generation.update(modes=[GenerationMode.POSITIVE])
+        schema.config.phases.update(phases=["examples", "coverage"])
 
 
 def is_door(failure: Failure) -> bool:
@@ -85,5 +88,5 @@ def test_every_operation_does_what_it_says(api: Api, role: Role) -> None:
                         wrong.add(f"{recorder.label}: {found.failure}\n    {case[:500]}")
     assert not wrong, "\n".join(sorted(wrong))
     assert statuses.total() > LEAST, statuses
-    assert statuses[200] > 0, statuses
+    assert statuses[200] > 100, statuses
     assert (statuses[403] > 0) == (role is not Role.ADMIN), statuses

@@ -380,6 +380,7 @@ class TestCommand:
         assert "--replace to lose what is there" in err
         for path in (tmp_path / "data").glob("*.*"):
             path.unlink()
+        _made(tmp_path / "data" / ".restore-killed")
         code, out, err = run("restore", file)
         assert (code, err) == (0, "")
         restored_, installed, key = out.splitlines()

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from netboot.doctor import records
 from netboot.errors import ConfigError, OperationError
 from netboot.events import Event, Kind
 from netboot.model import Mac, Node
@@ -17,7 +18,7 @@ from netboot.store.database import transaction
 from netboot.store.shapes import Conflict
 from netboot.store.store import Store
 from netboot.store.timeline import Retention
-from netboot.store.trouble import Away
+from netboot.store.trouble import Away, NoRoom
 from tests.postgres import USER, Cluster, cluster_running
 from tests.pxe_peer import await_
 
@@ -194,6 +195,17 @@ class TestOpening:
             with pytest.raises(Away, match="password auth"):
                 store.version()
 
+    def test_without_one_libpq_looks_where_it_always_does(
+        self, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = cluster.guarded("passfile", "5ecret")
+        path = tmp_path / "pgpass"
+        path.write_text("*:*:*:passfile:5ecret\n")
+        path.chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(path))
+        with Store(url) as store:
+            assert store.list() == []
+
     def test_a_password_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         missing = tmp_path / "missing"
         line = rf"^server.database_password_file: {missing} cannot be read: No such file"
@@ -222,6 +234,37 @@ def test_a_server_that_was_restarted_is_found_again_without_an_error() -> None:
                 store.list()
             cluster.start()
             assert [found.name for found in store.list()] == ["n1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (psycopg.errors.DiskFull, NoRoom, "what was there is kept"),
+        (psycopg.errors.LockNotAvailable, OperationError, "another program keeps it from being"),
+        (psycopg.errors.AdminShutdown, Away, ""),
+        (psycopg.errors.CannotConnectNow, Away, ""),
+        (psycopg.errors.TooManyConnections, Away, ""),
+        (psycopg.errors.InsufficientPrivilege, OperationError, ""),
+    ],
+)
+def test_an_error_says_whether_waiting_helps(
+    error: type[psycopg.Error], kind: type[OperationError], said: str
+) -> None:
+    explained = postgresql.explained(sa.make_url("postgresql://db/netboot"), error("it broke"))
+    assert type(explained) is kind
+    assert str(explained).startswith("postgresql://db/netboot: ")
+    assert "it broke" in str(explained)
+    assert said in str(explained)
+
+
+def test_doctor_reads_it_beside_whoever_serves(
+    stores: tuple[Store, Store], postgresql_url: str
+) -> None:
+    stores[0].add(node("n1", 1))
+    stores[0].append_events([Event(Kind.OFFER, M1, "n1", "shown", time=10.0)])
+    found = records.read(postgresql_url, 5.0)
+    assert [one.name for one in found.nodes] == ["n1"]
+    assert "shown" in [one.detail for one in found.events]
 
 
 def test_no_value_of_a_row_is_in_an_error(stores: tuple[Store, Store]) -> None:

@@ -1,5 +1,7 @@
 """``netboot backup`` and ``netboot restore``: everything the store holds, in one file."""
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from netboot.errors import ConfigError
 from netboot.model import State
 from netboot.policy import installing
 
+_UNPACKED = ".restore-"
 _File = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -48,11 +51,12 @@ def restore(ctx: click.Context, file: Path, replace: bool) -> None:  # noqa: FBT
     from netboot.store.backup import DATABASE, KEY, unpack  # noqa: PLC0415 -- likewise
 
     found = settings(ctx)
-    with (
-        DataLock(found.run_dir),
-        tempfile.TemporaryDirectory(prefix=".restore-", dir=found.data_dir) as made,
-    ):
-        folder = Path(made)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(DataLock(found.run_dir))
+        for left in found.data_dir.glob(f"{_UNPACKED}*"):  # of one that was killed
+            shutil.rmtree(left)
+        unpacked = tempfile.TemporaryDirectory(prefix=_UNPACKED, dir=found.data_dir)
+        folder = Path(stack.enter_context(unpacked))
         manifest = unpack(file, folder)
         given = folder / KEY
         key = store.KeyFile(given, found.data_dir / KEY_FILE) if given.exists() else None

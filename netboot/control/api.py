@@ -9,6 +9,7 @@ import asyncio
 from fastapi import FastAPI, Response
 
 from netboot.control.access.roles import needs
+from netboot.control.backup_api import add_backup
 from netboot.control.bmc_api import add_bmcs
 from netboot.control.catalogue_api import add_catalogue
 from netboot.control.dashboard import add_dashboard
@@ -47,6 +48,7 @@ def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
     add_nodes(app, desk)
     add_groups(app, desk)
     add_network(app, desk)
+    add_backup(app, desk)
     add_timeline(app, desk)
     add_events(app, desk)
     add_dashboard(app)

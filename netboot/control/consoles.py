@@ -16,6 +16,7 @@ from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.events import Event, Kind
 from netboot.jobs.bmc_turn import Leaving, Opener, Turn, login_of, no_bmc
 from netboot.store.bmc_shapes import Bmc
+from netboot.store.shapes import Unknown
 from netboot.store.store import Store
 
 MOST_CONSOLES = 32
@@ -200,12 +201,12 @@ class Consoles:
         """An open console.
 
         Raises:
-            ConfigError: it is not open.
+            Unknown: it is not open.
         """
         with self._lock:
             if found := self._sessions.get((name, number)):
                 return found
-        raise ConfigError(source, "console", f"no such console of node {name} is open")
+        raise Unknown(source, "console", f"no such console of node {name} is open")
 
     def _end_at(self, key: str, asker: str) -> None:
         """End the console that is open on this BMC, for ``asker``."""

@@ -1,6 +1,7 @@
 """Groups over the operator's API."""
 
 import asyncio
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
@@ -9,7 +10,7 @@ from netboot.control.exchange import body
 from netboot.control.page_shapes import GroupPage
 from netboot.control.pages import USUAL, After, Limit, paged
 from netboot.control.spec import ETAG, LINK, spec
-from netboot.control.versions import IfMatch, IfNoneMatch, unchanged_since, versioned
+from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
 from netboot.model import Group
 from netboot.store.group_shapes import GroupChange, group_change_of, unknown_group
 
@@ -49,15 +50,16 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         """Change a group; one that is not there begins with nothing."""
         raw, profiles = await body(request), await asyncio.to_thread(desk.profiles)
         change = group_change_of(raw, SOURCE, profiles)
-        group = await asyncio.to_thread(
-            desk.store.set_group, name, change, SOURCE, unchanged_since(if_match)
-        )
+        guard = unchanged_since(if_match)
+        write = partial(desk.store.set_group, name, change, SOURCE, guard)
+        group = await changed(desk, "groups", name, write)
         desk.news.changed()
         return versioned(group)
 
     @app.delete("/api/v1/groups/{name:path}", **spec(status=204, fails=(404, 412)))
     async def remove_group(name: str, if_match: IfMatch = None) -> Response:
         """Forget a group."""
-        await asyncio.to_thread(desk.store.remove_group, name, SOURCE, unchanged_since(if_match))
+        guard = unchanged_since(if_match)
+        await changed(desk, "groups", name, partial(desk.store.remove_group, name, SOURCE, guard))
         desk.news.changed()
         return Response(status_code=204)

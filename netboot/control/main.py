@@ -25,6 +25,7 @@ from netboot.control.access.first import make_first_token
 from netboot.control.access.opened import guarded
 from netboot.control.api import operator_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
+from netboot.control.bounded import Bounded
 from netboot.control.desk import Desk
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
@@ -56,6 +57,8 @@ ROOM_PAUSE = 1.0
 """Seconds until a database that has no room, or does not answer, is tried again."""
 MAX_REQUESTS = 2 * MOST_AT_ONCE
 """HTTP requests at a time on one listener; more are answered 503. Half of them may be actions."""
+MAX_CONNECTIONS = 2 * MAX_REQUESTS
+"""Connections at a time on one listener, those that wait for their next request too."""
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +228,7 @@ class _Http(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                Bounded(app, MAX_REQUESTS),
                 http=PeerProtocol,
                 ws="none",
                 lifespan="off",
@@ -233,7 +236,7 @@ class _Http(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,  # whose address it is says the kernel
-                limit_concurrency=MAX_REQUESTS,
+                limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=GRACE,
                 ssl_certfile=tls.certificate if tls else None,
                 ssl_keyfile=tls.key if tls else None,

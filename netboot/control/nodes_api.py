@@ -14,7 +14,7 @@ from netboot.control.exchange import body, reply
 from netboot.control.page_shapes import NodePage
 from netboot.control.pages import USUAL, After, Labels, Limit, paged, pair
 from netboot.control.spec import ETAG, LINK, spec
-from netboot.control.versions import IfMatch, IfNoneMatch, unchanged_since, versioned
+from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
 from netboot.model import Node, State
 from netboot.policy import installing
 from netboot.store.bmc_shapes import BmcEntry
@@ -107,15 +107,17 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     async def change_node(name: str, request: Request, if_match: IfMatch = None) -> Response:
         """Change a node; what the body does not name stays as it is."""
         raw, profiles = await body(request), await asyncio.to_thread(desk.profiles)
-        change = partial(update, guard=unchanged_since(if_match))
-        node = await asyncio.to_thread(change, desk.store, name, raw, SOURCE, profiles, desk.safe)
+        guard = unchanged_since(if_match)
+        change = partial(update, desk.store, name, raw, SOURCE, profiles, desk.safe, guard)
+        node = await changed(desk, "nodes", name, change)
         desk.news.changed()
         return versioned(node)
 
     @app.delete("/api/v1/nodes/{name:node}", **spec(status=204, fails=(404, 412)))
     async def remove_node(name: str, if_match: IfMatch = None) -> Response:
         """Forget a node; its timeline stays."""
-        await asyncio.to_thread(desk.store.remove, name, SOURCE, unchanged_since(if_match))
+        guard = unchanged_since(if_match)
+        await changed(desk, "nodes", name, partial(desk.store.remove, name, SOURCE, guard))
         desk.news.changed()
         return Response(status_code=204)
 

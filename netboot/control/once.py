@@ -8,7 +8,8 @@ key, and the action is not done twice:
 - while the first is under way, or where a crash cut it off so that nobody knows what came of it:
   409, but for paths whose handlers look at the key themselves.
 
-A request that was refused did nothing, so its key is free again. A key is its asker's own.
+A request that was refused did nothing, so its key is free again. An answer that says ``no-store``
+has a secret in it and is not kept. A key is its asker's own.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class OnlyOnce:
             return
         request = Request(scope, receive)
         key = request.headers.get(HEADER)
-        if key is None:
+        if key is None or request.state.who is None:  # who logs in is nobody yet
             await self._app(scope, receive, send)
             return
         try:
@@ -95,7 +96,7 @@ class OnlyOnce:
 
     async def _served(self, request: Request, who: str, key: str, body: bytes) -> Response:
         kept = await _collected(self._app, request.scope, body)
-        if kept.status in _NOTHING_DONE:
+        if kept.status in _NOTHING_DONE or "no-store" in kept.headers.get("cache-control", ""):
             await asyncio.to_thread(self._store.request_forgotten, who, key)
         elif len(kept.body) <= LONGEST_KEPT:
             raw = msgspec.msgpack.encode(kept)

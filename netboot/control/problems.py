@@ -23,6 +23,7 @@ class Problem(msgspec.Struct, frozen=True):
         effect_unknown: the BMC may have done it all the same.
         etag: the version that is there now.
         now: what is there now.
+        by: who wrote it last, where that is known; ``at``: when, epoch seconds.
     """
 
     type: str
@@ -34,6 +35,8 @@ class Problem(msgspec.Struct, frozen=True):
     effect_unknown: bool | UnsetType = UNSET
     etag: str | UnsetType = UNSET
     now: dict[str, Any] | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    at: float | UnsetType = UNSET
 
 
 class Stale(NetbootError):  # noqa: N818 -- its name says what is wrong
@@ -42,6 +45,10 @@ class Stale(NetbootError):  # noqa: N818 -- its name says what is wrong
     def __init__(self, detail: str, now: Mapping[str, Any] | None = None) -> None:
         self.now = now or {}
         super().__init__(detail)
+
+    def written_by(self, who: str, at: float) -> "Stale":
+        """The same, and who wrote it last."""
+        return Stale(f"{self}; {who} wrote it last", {**self.now, "by": who, "at": at})
 
 
 _STATUS: tuple[tuple[type[NetbootError], int, str], ...] = (

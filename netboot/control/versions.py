@@ -5,17 +5,21 @@ version he read (``If-Match``), and the second is told what is there now instead
 first's work. Without ``If-Match`` the last one wins, as a merge of both.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Header, Request, Response
 
+from netboot.control.desk import Desk
 from netboot.control.exchange import JSON
 from netboot.control.problems import Stale
 from netboot.model import Group, Node
+
+T = TypeVar("T")
 
 _TAGS = r'^\s*(\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*)\s*$'
 IfMatch = Annotated[
@@ -64,6 +68,27 @@ def unchanged_since(if_match: str | None) -> Callable[[Node | Group | None], Non
             raise Stale(f"{there.name} was changed since you read it", {"etag": tag, "now": now})
 
     return guard
+
+
+async def changed(desk: Desk, kind: str, name: str, change: Callable[[], T]) -> T:
+    """Make a change with a guard, in a thread.
+
+    Args:
+        desk: knows who wrote what.
+        kind: ``nodes`` or ``groups``.
+        name: whose change it is.
+        change: makes it.
+
+    Raises:
+        Stale: the guard kept the thing as it is; says who wrote it last, where that is known.
+    """
+    try:
+        return await asyncio.to_thread(change)
+    except Stale as stale:
+        last = await asyncio.to_thread(desk.store.last_write, f"/api/v1/{kind}/{{name}}", name)
+        if last is None:
+            raise
+        raise stale.written_by(last.who, last.time) from None
 
 
 def _written(thing: object) -> bytes:

@@ -6,6 +6,7 @@ browser sends its cookie whoever's page makes it ask, so then the page must be o
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -23,6 +24,7 @@ from netboot.store.tokens import PREFIX
 SOCKET = "control.sock"
 """The origin of whoever came in there."""
 _IN_URL = frozenset({"access_token", "token"})
+_SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
 class Secrets(Protocol):
@@ -138,7 +140,7 @@ def _bearer(field: str) -> str:
 
 def _refuse_token_in_url(asked: HTTPConnection) -> None:
     for key, value in asked.query_params.multi_items():
-        if key in _IN_URL or value.startswith(PREFIX):
+        if key in _IN_URL or _SECRET.search(value):
             detail = "a token stands in the URL, which logs keep; send it as Authorization: Bearer"
             raise Refused(400, "Bad request", f"{detail}. Remove that token, it may be known")
 

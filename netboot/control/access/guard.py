@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from starlette.datastructures import MutableHeaders
@@ -108,7 +109,7 @@ class Guard:
         return _Asked(Need(Role.READ, audited=False))
 
     def _looking_again(self, scope: Scope, asked: _Asked, send: Send) -> Send:
-        """Hang up on a stream whose asker may not any longer: an answer may take for days."""
+        """Hang up on a stream whose asker is not known any longer: an answer may go on for days."""
         looked = time.monotonic()
 
         async def sent(message: Message) -> None:
@@ -117,9 +118,10 @@ class Guard:
                 looked = time.monotonic()
                 try:
                     await self._door.who(HTTPConnection(scope), asked.need)
-                except Refused:
-                    scope["state"]["hang_up"]()
-                    return
+                except Refused as refused:
+                    if refused.response.status_code == HTTPStatus.UNAUTHORIZED:
+                        scope["state"]["hang_up"]()
+                        return
                 except NetbootError as error:  # the next look will tell
                     log.warning("who still listens cannot be told: %s", error)
             await send(message)

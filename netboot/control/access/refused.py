@@ -1,6 +1,7 @@
 """A request that is refused before any route sees it."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import msgspec
 from starlette.responses import Response
@@ -28,7 +29,7 @@ class Refused(Exception):  # noqa: N818 -- what happened, as its reader would sa
 def unauthorized(detail: str, *, error: str = "") -> Refused:
     """401; ``error``: why what was shown does not count (RFC 6750 section 3.1)."""
     challenge = f'{REALM}, error="{error}"' if error else REALM
-    return Refused(401, "Unauthorized", detail, {"WWW-Authenticate": challenge})
+    return Refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", detail, {"WWW-Authenticate": challenge})
 
 
 def forbidden(role: Role, needed: Role) -> Refused:
