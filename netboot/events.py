@@ -80,11 +80,3 @@ class Event:
     detail: str = ""
     data: Mapping[str, str | int] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
-
-    @property
-    def is_chatter(self) -> bool:
-        """Whether it is a line of a log that neither warns nor tells of a stage."""
-        data = self.data
-        return (
-            self.kind is Kind.SYSLOG and "stage" not in data and data.get("severity") not in WARNS
-        )

@@ -34,6 +34,7 @@ CACHE = Path(os.environ.get("NETBOOT_CACHE") or Path(__file__).parent.parent / "
 NEEDS_ROOT = ("root", "firmware")
 SLOW = frozenset(
     {
+        "test_access_process",
         "test_api_schema",
         "test_bench_smoke",
         "test_bmc_matrix",
@@ -45,6 +46,7 @@ SLOW = frozenset(
         "test_facade_validator",
         "test_http_hostile",
         "test_http_serve",
+        "test_jobs_killed",
         "test_lab_bmc_validators",
         "test_lab_ipmi",
         "test_media_drift",

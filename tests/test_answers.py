@@ -14,6 +14,7 @@ from netboot.answer.profiles import load_profiles
 from netboot.answer.render import MAX_VERBATIM, Templates
 from netboot.errors import NotBootable, NotServed
 from netboot.model import Answer, AnswerKind, Mac, Node, Profile, Server
+from netboot.stages import installer
 
 MAC = Mac("52:54:00:00:00:01")
 SERVER = Server("192.0.2.1", "192.0.2.1", 8080)
@@ -230,7 +231,7 @@ def test_anacondas_own_parser_takes_it(case: str) -> None:
 def test_what_fedoras_installer_runs_is_shell(case: str, tmp_path: Path) -> None:
     sections = kickstart(**FEDORA[case]).split("\n%")
     for section in sections:
-        if section.startswith(("pre ", "post\n")):
+        if section.startswith(("pre ", "pre-install\n", "post\n")):
             script = tmp_path / "script.sh"
             script.write_text(section.partition("\n")[2])
             subprocess.run(["sh", "-n", script], check=True)
@@ -250,6 +251,17 @@ def test_fedora_tells_what_the_late_command_ended_with_and_calls_home() -> None:
     assert late == "sh -c false"
     assert status.endswith(f"'{TOKEN_URL}/progress?stage=late&detail=late_command&status='$?")
     assert home.endswith(f" {TOKEN_URL}/installed")
+
+
+def test_fedora_tells_how_far_it_is_and_nobody_who_is_away_stops_it() -> None:
+    told = [line for line in kickstart().splitlines() if line.endswith(" || :")]
+    assert [line.partition("stage=")[2].partition("'")[0] for line in told] == [
+        "partition",
+        "packages",
+        "late",
+    ]
+    steps = [step.word for step in installer.STEPS]
+    assert {"partition", "packages", "late"} <= set(steps)
 
 
 # --- rescue

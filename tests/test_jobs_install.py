@@ -3,145 +3,28 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from netboot.bmc.credentials import Safe
-from netboot.bmc.model import Login, PowerAction, PowerState
-from netboot.control.bmc_actions import Actions
+from netboot.bmc.model import PowerAction, PowerState
 from netboot.control.bmc_shapes import PowerAsked
-from netboot.control.entries import add
 from netboot.errors import BmcError, OperationError
-from netboot.events import Event, Kind
-from netboot.job import Job, JobKind, JobState
+from netboot.events import Kind
+from netboot.job import JobKind, JobState
 from netboot.jobs import bmc_turn, runner
-from netboot.jobs.bmc_locks import BmcLocks
-from netboot.jobs.power_cap import PowerCap
-from netboot.jobs.tools import Tools
-from netboot.jobs.worker import Worker
-from netboot.model import Mac, Profile, State
+from netboot.model import State
 from netboot.store.job_shapes import Fenced
-from netboot.store.store import Store
-from tests.fake_bmc import FakeBmc
-
-SECRET = "calvin-5ecret"  # noqa: S105 -- looked for where it must not be
-SOURCE = "test"
-PROFILES = {"debian-12": Profile("debian-12", "debian.ipxe", installs=True)}
-BOOT = (
-    (Kind.DISCOVER, {"firmware": "uefi"}),
-    (Kind.OFFER, {}),
-    (Kind.REQUEST_4011, {}),
-    (Kind.ACK_4011, {}),
-    (Kind.LOADER, {}),
-    (Kind.DISCOVER, {"firmware": "ipxe"}),
-    (Kind.OFFER, {}),
-    (Kind.SCRIPT, {"image": "debian-12"}),
-    (Kind.KERNEL, {}),
-    (Kind.INITRD, {}),
-    (Kind.PRESEED, {}),
-)
-"""What a machine's boot into its installer makes of events."""
-
-
-class Site:
-    """A store, a worker whose turns are taken one by one, and a clock."""
-
-    def __init__(self, folder: Path, *, per_minute: int = 60, at_once: int = 40) -> None:
-        self.now = 1_000_000.0
-        self.store = Store(f"sqlite:///{folder}/data/netboot.db")
-        self.bmcs: dict[str, FakeBmc] = {}
-        self.safe = Safe(bytes(32))
-        self.locks = BmcLocks(self.store, "here")
-        self.actions = Actions(
-            self.store, lambda: self.safe, hears=True, opener=self.open, locks=self.locks
-        )
-        cap = PowerCap(self.store, per_minute, at_once, lambda: self.now)
-        self.tools = Tools(
-            *(self.store, lambda: self.safe, self.open, self.locks, cap, 120.0, lambda: None),
-            clock=lambda: self.now,
-        )
-        self.worker = Worker(self.tools, "here", 1)
-
-    def add(self, name: str, bmc: str | None = "redfish") -> FakeBmc:
-        number = len(self.bmcs) + 1
-        raw: dict[str, Any] = {"name": name, "macs": [_mac(number)], "profile": "debian-12"}
-        if bmc == "redfish":
-            raw["bmc"] = {"address": f"redfish://{name}", "user": "root"}
-            raw["bmc"]["password"] = f"plain:{SECRET}"
-        elif bmc is not None:
-            raw["bmc"] = {"address": bmc}
-        add(self.store, raw, SOURCE, PROFILES, lambda: self.safe)
-        self.bmcs[name] = FakeBmc()
-        return self.bmcs[name]
-
-    def open(self, node: Any, _bmc: Any, login: Login | None, _say: Any) -> FakeBmc:
-        bmc = self.bmcs[node.name]
-        bmc.login = login
-        return bmc
-
-    def submit(self, name: str = "n1", kind: JobKind = JobKind.INSTALL, **asked: Any) -> int:
-        return self.store.submit(name, kind, "alice", asked, now=self.now).id
-
-    def turns(self) -> None:
-        """All that are due now, each by a worker that knows nothing but the store."""
-        while claimed := self.store.claim("here", 120.0, self.now):
-            self.worker._take(claimed)
-
-    def pass_(self, seconds: float) -> None:
-        """Time goes by, and turns are taken when they are due."""
-        until = self.now + seconds
-        self.turns()
-        while (due := self.store.next_due(self.now)) is not None and due <= until:
-            self.now = max(self.now + 0.001, due)
-            self.turns()
-        self.now = until
-
-    def says(self, kind: Kind, name: str = "n1", **data: Any) -> None:
-        """A machine's event, and the turns that it wakes."""
-        self.now += 1.0
-        mac = self.store.get(name).macs[0]
-        self.store.append_events([Event(kind, mac, name, "said", data, self.now)])
-        self.store.append_events([])
-        self.wake()
-
-    def wake(self) -> None:
-        self.now = max(self.now, self.store.next_due(self.now) or self.now)
-        self.turns()
-
-    def boots(self, name: str = "n1") -> None:
-        for kind, data in BOOT:
-            more = (
-                {"installation": self.store.get(name).installation} if kind is Kind.SCRIPT else {}
-            )
-            self.says(kind, name, **data, **more)
-
-    def calls_home(self, name: str = "n1") -> None:
-        self.says(Kind.INSTALLED, name, installation=self.store.get(name).installation)
-
-    def job(self, number: int = 1) -> Job:
-        return self.store.job(number)
-
-    def told(self, kind: Kind, name: str = "n1") -> list[str]:
-        events = [record.event for record in self.store.timeline(name)]
-        return [event.detail for event in events if event.kind is kind]
-
-
-def _mac(number: int) -> Mac:
-    return Mac(f"52:54:00:00:00:{number:02x}")
+from tests.job_site import BOOT, SECRET, SOURCE, JobSite, job_site
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    found = Site(tmp_path)
-    monkeypatch.setattr("time.time", lambda: found.now)
-    monkeypatch.setattr(bmc_turn.Turn, "clock", staticmethod(lambda: found.now))
-    yield found
-    found.store.close()
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobSite]:
+    with job_site(tmp_path, monkeypatch) as made:
+        yield made
 
 
 class TestInstall:
-    def test_it_goes_from_flip_to_the_call_home(self, site: Site) -> None:
+    def test_it_goes_from_flip_to_the_call_home(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         assert site.store.get("n1").state is State.INSTALLING
@@ -158,7 +41,7 @@ class TestInstall:
         assert site.store.get("n1").state is State.INSTALLED
         assert bmc.asked.count("power cycle") == 1
 
-    def test_each_stage_is_in_the_job_as_the_machine_comes_to_it(self, site: Site) -> None:
+    def test_each_stage_is_in_the_job_as_the_machine_comes_to_it(self, site: JobSite) -> None:
         site.add("n1")
         site.submit()
         site.turns()
@@ -171,7 +54,7 @@ class TestInstall:
             *("kernel", "initrd", "preseed", "installer"),
         ]
 
-    def test_a_machine_that_is_not_heard_fails_with_what_was_tried(self, site: Site) -> None:
+    def test_a_machine_that_is_not_heard_fails_with_what_was_tried(self, site: JobSite) -> None:
         site.add("n1")
         site.submit()
         site.pass_(3600)
@@ -192,7 +75,7 @@ class TestInstall:
         ],
     )
     def test_a_stage_that_expires_says_what_was_awaited_and_its_usual_cause(
-        self, site: Site, seen: int, missing: str, cause: str
+        self, site: JobSite, seen: int, missing: str, cause: str
     ) -> None:
         site.add("n1")
         site.submit()
@@ -210,7 +93,7 @@ class TestInstall:
         assert site.store.get("n1").because == job.outcome
 
     def test_a_bmc_that_refuses_fails_in_its_own_words_without_the_password(
-        self, site: Site
+        self, site: JobSite
     ) -> None:
         bmc = site.add("n1")
         bmc.refuses = {way: BmcError(f"no, {SECRET} may not") for way in ("full-body", "if-match")}
@@ -221,7 +104,7 @@ class TestInstall:
         kept = site.store.memory(1).decode() + " ".join(site.told(Kind.BMC) + site.told(Kind.JOB))
         assert SECRET not in kept
 
-    def test_a_machine_that_starts_over_in_its_boot_is_followed(self, site: Site) -> None:
+    def test_a_machine_that_starts_over_in_its_boot_is_followed(self, site: JobSite) -> None:
         site.add("n1")
         site.submit()
         site.turns()
@@ -231,7 +114,7 @@ class TestInstall:
         site.calls_home()
         assert site.job().state is JobState.DONE
 
-    def test_a_machine_that_starts_over_for_ever_is_given_up(self, site: Site) -> None:
+    def test_a_machine_that_starts_over_for_ever_is_given_up(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -243,7 +126,7 @@ class TestInstall:
         assert "the link broke off" in site.job().outcome
         assert bmc.asked.count("power cycle") == 1
 
-    def test_once_that_a_machine_used_up_is_not_left_behind(self, site: Site) -> None:
+    def test_once_that_a_machine_used_up_is_not_left_behind(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -254,7 +137,9 @@ class TestInstall:
 
 class TestByHand:
     @pytest.mark.parametrize("bmc", [None, "manual:"])
-    def test_without_a_bmc_a_person_is_told_what_to_do(self, site: Site, bmc: str | None) -> None:
+    def test_without_a_bmc_a_person_is_told_what_to_do(
+        self, site: JobSite, bmc: str | None
+    ) -> None:
         site.add("n1", bmc)
         site.submit()
         site.turns()
@@ -268,7 +153,7 @@ class TestByHand:
         site.calls_home()
         assert site.job().state is JobState.DONE
 
-    def test_wake_on_lan_wakes_it_once_and_waits(self, site: Site) -> None:
+    def test_wake_on_lan_wakes_it_once_and_waits(self, site: JobSite) -> None:
         bmc = site.add("n1", "wol:52:54:00:00:00:01")
         bmc.ways = ()
         site.submit()
@@ -279,7 +164,7 @@ class TestByHand:
         site.calls_home()
         assert site.job().state is JobState.DONE
 
-    def test_nobody_comes(self, site: Site) -> None:
+    def test_nobody_comes(self, site: JobSite) -> None:
         site.add("n1", None)
         site.submit()
         site.pass_(86_401)
@@ -287,11 +172,11 @@ class TestByHand:
 
 
 class TestOperator:
-    def power(self, site: Site, action: str) -> None:
+    def power(self, site: JobSite, action: str) -> None:
         asked = PowerAsked(action=PowerAction(action))
         site.actions.power("n1", asked, "bob", SOURCE)
 
-    def test_power_off_works_in_the_middle_and_is_not_undone(self, site: Site) -> None:
+    def test_power_off_works_in_the_middle_and_is_not_undone(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -306,7 +191,7 @@ class TestOperator:
         assert bmc.asked.count("power cycle") == 1
         assert "power on" not in bmc.asked
 
-    def test_the_job_says_meanwhile_who_has_it_in_hand(self, site: Site) -> None:
+    def test_the_job_says_meanwhile_who_has_it_in_hand(self, site: JobSite) -> None:
         site.add("n1")
         site.submit()
         site.turns()
@@ -314,7 +199,7 @@ class TestOperator:
         site.pass_(61)
         assert site.job().waits_for == "a sign of the machine (bob asked for power off)"
 
-    def test_switched_on_by_hand_it_goes_on(self, site: Site) -> None:
+    def test_switched_on_by_hand_it_goes_on(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -326,7 +211,7 @@ class TestOperator:
         assert bmc.asked[-1] == "power on"
 
     def test_before_the_job_touched_it_a_machine_switched_on_is_the_jobs_again(
-        self, site: Site
+        self, site: JobSite
     ) -> None:
         bmc = site.add("n1")
         bmc.refuses = {"observe": [BmcError("busy", retryable=True)]}
@@ -339,7 +224,7 @@ class TestOperator:
         site.pass_(70)
         assert bmc.asked[-2:] == ["boot pxe by full-body", "power cycle"]
 
-    def test_an_operators_action_waits_for_a_jobs_turn(self, site: Site) -> None:
+    def test_an_operators_action_waits_for_a_jobs_turn(self, site: JobSite) -> None:
         site.add("n1")
         node, bmc = site.store.get("n1"), site.store.bmc("n1")
         assert bmc is not None
@@ -365,8 +250,7 @@ class TestOperator:
 
 
 class TestCap:
-    def test_no_more_start_at_once_than_allowed(self, tmp_path: Path, site: Site) -> None:
-        del tmp_path
+    def test_no_more_start_at_once_than_allowed(self, site: JobSite) -> None:
         site.tools.cap._at_once = 2
         bmcs = [site.add(f"n{number}") for number in range(1, 5)]
         for number in range(1, 5):
@@ -382,7 +266,7 @@ class TestCap:
         site.pass_(30)
         assert [bmc.asked.count("power cycle") for bmc in bmcs] == [1, 1, 1, 0]
 
-    def test_no_more_start_in_a_minute_than_allowed(self, site: Site) -> None:
+    def test_no_more_start_in_a_minute_than_allowed(self, site: JobSite) -> None:
         site.tools.cap._per_minute = 1
         bmcs = [site.add(f"n{number}") for number in range(1, 3)]
         site.submit("n1")
@@ -393,7 +277,7 @@ class TestCap:
         site.pass_(30)
         assert [bmc.asked.count("power cycle") for bmc in bmcs] == [1, 1]
 
-    def test_who_waits_leaves_its_bmc_alone(self, site: Site) -> None:
+    def test_who_waits_leaves_its_bmc_alone(self, site: JobSite) -> None:
         site.tools.cap._at_once = 1
         site.add("n1")
         second = site.add("n2")
@@ -406,7 +290,9 @@ class TestCap:
 
 
 class TestEnds:
-    def test_cancelled_before_the_disk_was_touched_the_node_is_as_before(self, site: Site) -> None:
+    def test_cancelled_before_the_disk_was_touched_the_node_is_as_before(
+        self, site: JobSite
+    ) -> None:
         site.add("n1")
         site.submit()
         site.turns()
@@ -415,7 +301,7 @@ class TestEnds:
         assert site.job().state is JobState.CANCELLED
         assert site.store.get("n1").state is State.AVAILABLE
 
-    def test_a_cancel_waits_for_the_turn_that_runs(self, site: Site) -> None:
+    def test_a_cancel_waits_for_the_turn_that_runs(self, site: JobSite) -> None:
         bmc = site.add("n1")
         bmc.on_power = lambda _action: site.store.cancel(1, "bob", now=site.now)
         site.submit()
@@ -423,7 +309,7 @@ class TestEnds:
         assert site.job().state is JobState.CANCELLED
         assert bmc.asked[-1] == "power cycle"
 
-    def test_a_retry_starts_a_silent_machine_again(self, site: Site) -> None:
+    def test_a_retry_starts_a_silent_machine_again(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.pass_(3600)
@@ -435,7 +321,7 @@ class TestEnds:
         site.calls_home()
         assert (site.job().state, site.job().attempt) == (JobState.DONE, 2)
 
-    def test_a_retry_goes_on_watching_a_machine_that_is_at_work(self, site: Site) -> None:
+    def test_a_retry_goes_on_watching_a_machine_that_is_at_work(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -451,7 +337,7 @@ class TestEnds:
         site.calls_home()
         assert site.job().state is JobState.DONE
 
-    def test_a_node_that_is_removed_takes_its_job_along(self, site: Site) -> None:
+    def test_a_node_that_is_removed_takes_its_job_along(self, site: JobSite) -> None:
         site.add("n1")
         site.submit()
         site.turns()
@@ -460,7 +346,7 @@ class TestEnds:
         assert site.job().state.ended
 
     def test_a_fault_of_ours_ends_the_job_and_not_the_worker(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
+        self, site: JobSite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(_view: object, _now: float) -> None:
             raise ZeroDivisionError
@@ -474,7 +360,7 @@ class TestEnds:
 
 class TestKilled:
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_a_turn_that_dies_at_its_reset_is_taken_over(self, site: Site, when: str) -> None:
+    def test_a_turn_that_dies_at_its_reset_is_taken_over(self, site: JobSite, when: str) -> None:
         """The process dies; another, without its lease, goes on from the intent alone."""
         bmc = site.add("n1")
         bmc.tells_resets = True
@@ -500,7 +386,7 @@ class TestKilled:
         site.calls_home()
         assert site.job().state is JobState.DONE
 
-    def test_a_turn_whose_lease_went_to_another_does_not_reset(self, site: Site) -> None:
+    def test_a_turn_whose_lease_went_to_another_does_not_reset(self, site: JobSite) -> None:
         bmc = site.add("n1")
         site.submit()
         claimed = site.store.claim("slow", 10.0, site.now)

@@ -89,7 +89,7 @@ def validate(
 
 
 def test_the_service_validator_finds_no_fault(tmp_path: Path) -> None:
-    with VirtualBmc(FakeMachine()) as bmc, Peer(bmc) as peer:
+    with VirtualBmc(FakeMachine(), ipmi_port=623) as bmc, Peer(bmc) as peer:
         state_of_all_kinds(bmc, peer)
         hold_resources(Judged(bmc.url, tmp_path), peer, tmp_path, "service-validator.toml")
 
@@ -109,7 +109,7 @@ def hold_resources(judged: Judged, reader: Reader, directory: Path, name: str) -
     found = summary(log, reader)
     record = tomllib.loads((RECORDS / name).read_text())
     assert found["FAIL"] == {}
-    assert passed(said) >= record["passed"]
+    print("NOW", passed(said)); assert passed(said) >= record["passed"]
     assert found["WARN"] == record["warned"]
     assert found["SKIP"] == record["untested"]
 

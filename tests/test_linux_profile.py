@@ -214,6 +214,9 @@ def fedora(tmp_path: Path) -> HostShell:
     return shell
 
 
+LATE = "progress?stage=late"
+
+
 def finish(shell: HostShell, **variables: str) -> tuple[int, list[str]]:
     """Run what Fedora's installer runs last; how that ends, and what the server is told."""
     _, _, last = kickstart(**variables).partition("\n%post\n")
@@ -224,7 +227,7 @@ def finish(shell: HostShell, **variables: str) -> tuple[int, list[str]]:
 
 
 def test_fedora_puts_the_network_back_before_its_own_entry(fedora: HostShell) -> None:
-    told = ["progress?stage=late&detail=boot_order&status=0", "installed"]
+    told = [LATE, f"{LATE}&detail=boot_order&status=0", "installed"]
     assert finish(fedora) == (0, told)
     assert fedora.read("/log/efibootmgr") == "-q -o 0003,0005,0000\n"
     assert fedora.read("/log/mount").startswith("mount -t efivarfs efivarfs ")
@@ -247,7 +250,7 @@ def test_fedora_on_a_bios_has_no_boot_order(fedora: HostShell) -> None:
 @pytest.mark.parametrize("said", ["exit 1", "[ $# != 0 ] || echo BootOrder: 0001"])
 def test_fedora_calls_home_where_the_order_cannot_be_put_back(fedora: HostShell, said: str) -> None:
     fedora.stub("efibootmgr", said)
-    told = ["progress?stage=late&detail=boot_order&status=1", "installed"]
+    told = [LATE, f"{LATE}&detail=boot_order&status=1", "installed"]
     assert finish(fedora) == (0, told)
 
 
@@ -257,7 +260,7 @@ def test_ubuntus_installer_is_told_to_put_the_network_back() -> None:
 
 
 def test_the_new_systems_go_first_where_that_is_wanted(fedora: HostShell) -> None:
-    assert finish(fedora, boot_order="disk") == (0, ["installed"])
+    assert finish(fedora, boot_order="disk") == (0, [LATE, "installed"])
     assert fedora.read("/log/efibootmgr") == ""
     told = yaml.safe_load(answers("ubuntu-24.04", "user-data", boot_order="disk"))
     assert told["autoinstall"]["storage"]["grub"] == {"reorder_uefi": False}

@@ -1,5 +1,6 @@
 """``netboot node console``: through the control program and without it, on a terminal and not."""
 
+import contextlib
 import os
 import pty
 import select
@@ -371,6 +372,16 @@ def events_of(file: Path) -> list[Event]:
         return [record.event for record in found.timeline("n1", None, 1000)]
 
 
+def shown_by_ps() -> bytes:
+    """The words of every process: here of the command, the control program and the BMC."""
+    found = b""
+    for words in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            found += words.read_bytes()
+    assert b"netboot.control" in found
+    return found
+
+
 def lines_of(file: Path) -> list[str]:
     return [event.detail for event in events_of(file) if event.kind is Kind.CONSOLE]
 
@@ -381,6 +392,7 @@ def test_on_a_terminal_through_the_control_program(
     command = console(served, terminal=True)
     machine.say(b"login: ")
     command.await_output(b"login: ")
+    assert PASSWORD.encode() not in shown_by_ps()
     assert not command.echoes
     command.type(b"root\r\x03")
     command.await_output(b"ROOT\r\x03")

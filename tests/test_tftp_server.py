@@ -101,6 +101,7 @@ def test_a_read_and_its_outcome(server: ServerThread, client: Client) -> None:
     outcome = server.outcome()
     assert outcome == Outcome("127.0.0.1", "boot", 5000, 5000, outcome.seconds, Result.DONE, "")
     assert 0 < outcome.seconds < 60
+    assert server.server.sent == 5000
     until(lambda: len(server.server) == 0)
 
 

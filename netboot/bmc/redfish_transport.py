@@ -30,6 +30,9 @@ _DEEPEST = 16  # errors within errors
 class Transport(HTTPAdapter):
     """Sends to one BMC alone, whatever a redirect or a link in a resource says.
 
+    Each request has a connection of its own, as sushy asks for: a reset on a kept one that the BMC
+    was about to close would be lost, and its evidence takes a minute (``plan``).
+
     Args:
         base: its URL; no other scheme, host and port is sent to.
         tls: how the certificate is checked.

@@ -144,7 +144,9 @@ def _unless_late(
     waits_for = why or row.waits_for
     if meddled is not None:
         waits_for += f" ({meddled.by} asked for {meddled.asked})"
-    due = min(now + (IN_HAND if meddled else LOOK_AGAIN), deadline)
+    due = now + (IN_HAND if meddled else LOOK_AGAIN)
+    if not loop_ends_it:
+        due = min(due, deadline)
     listens = view.pause is not None and view.pause.listen is not None
     if view.pause is not None and _drives(view) and not (listens and view.hands is Hands.WAKE):
         due = min(due, view.pause.until)
