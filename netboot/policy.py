@@ -219,4 +219,5 @@ def _known(rules: Rules) -> str:
 
 def installing(profiles: Mapping[str, Profile]) -> frozenset[str]:
     """The names of those that install something."""
-    return frozenset(name for name, profile in profiles.items() if profile.installs)
+    erasing = (name for name, profile in profiles.items() if profile.installs)
+    return frozenset(name for name in erasing if name != WIPE)

@@ -19,7 +19,7 @@ from netboot.model import (
     State,
     Verdict,
 )
-from netboot.policy import Rules, decide
+from netboot.policy import Rules, decide, installing
 
 MAC = Mac("52:54:00:00:00:01")
 IPXE = Client(MAC, Firmware.IPXE, Arch.X64)
@@ -140,5 +140,7 @@ def test_a_profile_that_is_not_there_is_named_and_the_disk_is_started(
 def test_the_profiles_that_states_boot_are_shipped() -> None:
     shipped = load_profiles()
     wanted = {profile for _, profile, _ in CASES if profile}
-    assert wanted - {"wipe"} <= shipped.keys()
+    assert wanted <= shipped.keys()
     assert not shipped["rescue"].installs
+    assert shipped["wipe"].installs
+    assert "wipe" not in installing(shipped)  # nobody means it who asks for an installation

@@ -12,9 +12,9 @@ from netboot.model import Answer, AnswerKind, Profile
 SHIPPED = load_profiles()
 NAMES = [
     *("chain", "debian-12", "debian-13", "debian-13-arm64", "fedora", "linux"),
-    *("local", "memtest", "menu", "rescue", "sanboot", "ubuntu-24.04"),
+    *("local", "memtest", "menu", "rescue", "sanboot", "ubuntu-24.04", "wipe"),
 ]
-INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "fedora", "ubuntu-24.04"]
+INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "fedora", "ubuntu-24.04", "wipe"]
 OWN = 'script = "ipxe/own.ipxe"\n'
 
 
