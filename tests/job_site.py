@@ -14,7 +14,7 @@ import pytest
 
 from netboot.bmc.credentials import Safe
 from netboot.bmc.manual import ManualDriver
-from netboot.bmc.model import Login
+from netboot.bmc.model import BootOverride, BootTarget, Login
 from netboot.control.bmc_actions import Actions
 from netboot.control.entries import add
 from netboot.events import Event, Kind
@@ -77,8 +77,9 @@ class JobSite:
         elif bmc is not None:
             raw["bmc"] = {"address": bmc}
         add(self.store, raw, SOURCE, PROFILES, lambda: self.safe)
-        self.bmcs[name] = FakeBmc()
-        return self.bmcs[name]
+        made = self.bmcs[name] = FakeBmc()
+        made.on_power = lambda _action: setattr(made, "boot", BootOverride(BootTarget.NONE))
+        return made
 
     def open(self, node: Any, bmc: Any, login: Login | None, say: Any) -> Any:
         if bmc.address.scheme == "manual":

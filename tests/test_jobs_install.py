@@ -128,6 +128,7 @@ class TestInstall:
 
     def test_once_that_a_machine_used_up_is_not_left_behind(self, site: JobSite) -> None:
         bmc = site.add("n1")
+        bmc.on_power = lambda _action: None
         site.submit()
         site.turns()
         site.says(*BOOT[0][:1], **BOOT[0][1])
@@ -152,6 +153,16 @@ class TestByHand:
         site.boots()
         site.calls_home()
         assert site.job().state is JobState.DONE
+
+    def test_where_that_is_asked_for_its_power_is_left_alone(self, site: JobSite) -> None:
+        bmc = site.add("n1")
+        site.submit(power=False)
+        site.pass_(600)
+        assert "somebody to switch n1 on" in site.job().waits_for
+        site.boots()
+        site.calls_home()
+        assert site.job().state is JobState.DONE
+        assert bmc.asked == []
 
     def test_wake_on_lan_wakes_it_once_and_waits(self, site: JobSite) -> None:
         bmc = site.add("n1", "wol:52:54:00:00:00:01")

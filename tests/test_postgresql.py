@@ -15,7 +15,7 @@ from netboot.events import Event, Kind
 from netboot.model import Mac, Node
 from netboot.store import postgresql, schema, timeline
 from netboot.store.database import transaction
-from netboot.store.shapes import Conflict
+from netboot.store.shapes import Conflict, Unknown
 from netboot.store.store import Store
 from netboot.store.timeline import Retention
 from netboot.store.trouble import Away, NoRoom
@@ -132,6 +132,18 @@ class TestReading:
             [record] = store.timeline(M1)
         assert record.event.detail == "a\\x00b\\udcffc"
         assert record.event.data == given.data
+
+    def test_the_largest_numbers_people_may_ask_for_are_asked_for(
+        self, postgresql_url: str
+    ) -> None:
+        largest = 2**63 - 1
+        with Store(postgresql_url) as store:
+            with pytest.raises(Unknown, match=f"there is no job {largest}"):
+                store.job(largest)
+            assert store.jobs(after=largest) == []
+            assert store.timeline(M1, largest) == []
+            assert store.audit(after=largest) == []
+            store.append_events([Event(Kind.INSTALLED, M1, "n1", "", {"installation": largest})])
 
     def test_names_are_sorted_by_their_bytes_whatever_the_server_s_language(
         self, cluster: Cluster

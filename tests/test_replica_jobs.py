@@ -13,6 +13,7 @@ import pytest
 
 from netboot.events import Event, Kind
 from netboot.job import Job, JobKind, JobState
+from netboot.lifecycle import Cause
 from netboot.model import Mac, Node, State
 from netboot.store.job_shapes import Claimed, Fenced, Progress
 from netboot.store.store import Store
@@ -76,7 +77,7 @@ class TestClaimed:
                 memory = found.memory + b"x"
                 store.keep(found, memory, seconds=LONG, now=time.time())
                 if len(memory) == turns:
-                    store.end(found, JobState.DONE, "done", None, time.time())
+                    store.end(found, JobState.DONE, "done", Cause.CALLED_HOME, time.time())
                 else:
                     store.release(found, progress(memory, time.time()), time.time())
 

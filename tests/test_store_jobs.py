@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,6 +213,21 @@ class TestTurns:
         assert store.next_due(10.0) == 11.0
         assert taken(store, "c", 11.0).job.node == "n3"
         assert store.next_due(12.0) == 10.0 + LEASE
+
+    def test_many_threads_of_two_programs_have_each_once(self, database_url: str) -> None:
+        with filled(database_url) as one, Store(database_url) as other:
+            for kind in (JobKind.POWER, JobKind.INSPECT, JobKind.INSTALL):
+                one.submit_all(NAMES, kind, "alice", now=5.0)
+
+            def take(runner: int) -> list[int]:
+                store, mine = (one, other)[runner % 2], []
+                while claimed := store.claim(f"runner {runner}", LEASE, 10.0):
+                    mine.append(claimed.job.id)
+                return mine
+
+            with ThreadPoolExecutor(6) as threads:
+                taken_by = list(threads.map(take, range(6)))
+        assert sorted(number for mine in taken_by for number in mine) == list(range(1, 10))
 
     def test_a_claim_is_a_lease_with_a_new_fence(self, store: Store) -> None:
         store.submit("n1", JobKind.INSTALL, "alice", now=5.0)
@@ -477,6 +493,11 @@ class TestCancelled:
         alone.cancel(1, "bob")
         node = alone.get("n1")
         assert (node.state, node.because) == (State.FAILED, "cancelled by bob")
+
+    def test_so_has_what_was_at_it_before_it_had_a_job(self, alone: Store) -> None:
+        alone.append_events([event("n1", Kind.SCRIPT, installation=1)])
+        alone.cancel(alone.submit("n1", JobKind.INSTALL, "alice").id, "bob")
+        assert alone.get("n1").state is State.FAILED
 
     def test_a_wipe_by_the_bmc_says_itself_that_it_touched_the_disk(self, alone: Store) -> None:
         alone.update("n1", NodeChange(state="installed"))

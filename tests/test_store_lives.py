@@ -77,6 +77,16 @@ def test_a_pause_leads_back_to_what_it_interrupted(
     assert node.state is state
 
 
+def test_what_failed_says_why_again_after_a_pause(store: Store) -> None:
+    store.submit("n1", JobKind.WIPE, "alice")
+    store.append_events([replace(installed(2), kind=Kind.SCRIPT)])
+    store.cancel(1, "alice")
+    [paused] = store.change_state(["n1"], Cause.MAINTAIN, "alice")
+    assert paused.because == ""
+    [node] = store.change_state(["n1"], Cause.RESUME, "alice")
+    assert (node.state, node.because) == (State.FAILED, "cancelled by alice")
+
+
 def test_what_a_machine_did_before_a_pause_counts_for_what_comes_after(store: Store) -> None:
     store.install(["n1"], ["debian-12"])
     store.change_state(["n1"], Cause.MAINTAIN, "alice")

@@ -29,6 +29,8 @@ VIA = {"pxe": BootTarget.PXE, "http": BootTarget.HTTP}
 """What ``via`` in a request may say."""
 LOOK_AGAIN = 600.0
 """Seconds until a job is looked at that an event of its machine would wake."""
+CONFIRMS_EVERY = 15.0
+"""Seconds between two readings of a BMC whose machine was heard: only Once is left to clear."""
 IN_HAND = 15.0
 """Seconds between two looks at what an operator does who has the machine in hand."""
 
@@ -144,10 +146,15 @@ def _unless_late(
     waits_for = why or row.waits_for
     if meddled is not None:
         waits_for += f" ({meddled.by} asked for {meddled.asked})"
-    due = now + (IN_HAND if meddled else LOOK_AGAIN)
-    if not loop_ends_it:
-        due = min(due, deadline)
-    listens = view.pause is not None and view.pause.listen is not None
-    if view.pause is not None and _drives(view) and not (listens and view.hands is Hands.WAKE):
-        due = min(due, view.pause.until)
+    due = _looked_at(view, now) if loop_ends_it else min(_looked_at(view, now), deadline)
     return Waits(row.stage, waits_for, since, deadline, max(due, now))
+
+
+def _looked_at(view: View, now: float) -> float:
+    """When there is something to look at again, the deadline aside."""
+    memory, pause = view.memory, view.pause
+    if memory.meddled:
+        return now + IN_HAND
+    if pause is None or not _drives(view) or (pause.listen and view.hands is Hands.WAKE):
+        return now + LOOK_AGAIN
+    return max(pause.until, now + CONFIRMS_EVERY) if memory.heard else pause.until

@@ -84,7 +84,8 @@ class JobTurn:
         return step
 
     def _plan(self, *, driven: bool = False, pause: Pause | None = None) -> Step:
-        view = View(self._job, self._node, hands_of(self._bmc), self.memory, driven, pause)
+        hands = hands_of(self._bmc, self._job)
+        view = View(self._job, self._node, hands, self.memory, driven, pause)
         return PLANS[self._job.kind](view, self._tools.clock())
 
     def _look(self) -> None:
@@ -159,8 +160,10 @@ def begun(job: Job, before: Memory, now: float) -> Memory:
     return Memory(attempt=job.attempt, begun=job.since, watched=Watched())
 
 
-def hands_of(bmc: Bmc | None) -> Hands:
-    """Who can switch a machine with this BMC."""
+def hands_of(bmc: Bmc | None, job: Job) -> Hands:
+    """Who is to switch the machine: its BMC, unless the job is to leave that to a person."""
     if bmc is None:
         return Hands.NOBODY
+    if job.asked.get("power") is False:
+        return Hands.PERSON
     return {"manual": Hands.PERSON, "wol": Hands.WAKE}.get(bmc.address.scheme, Hands.BMC)

@@ -124,8 +124,7 @@ class Worker:
 
     def _take(self, claimed: Claimed) -> None:
         turn = None
-        if claimed.job.cancelling:
-            self._settle(claimed, Ends(JobState.CANCELLED, "cancelled"), claimed.memory)
+        if claimed.job.cancelling and self._cancelled(claimed):
             return
         try:
             turn = JobTurn(self._tools, claimed)
@@ -139,6 +138,14 @@ class Worker:
             step = Ends(JobState.FAILED, f"netboot itself is at fault: {type(error).__name__}")
         memory = encoded(turn.memory) if turn else claimed.memory
         self._settle(claimed, step, memory)
+
+    def _cancelled(self, claimed: Claimed) -> bool:
+        """End a job as cancelled; False where its node went another way, as its turn will see."""
+        try:
+            self._store.end(claimed, JobState.CANCELLED, "cancelled", None, self._tools.clock())
+        except Conflict:
+            return False
+        return True
 
     def _settle(self, claimed: Claimed, step: Waits | Ends, memory: bytes) -> None:
         """Write down what a turn came to."""

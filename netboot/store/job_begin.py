@@ -1,11 +1,12 @@
 """Whether a job may begin, and what that is to its node; in the caller's transaction."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from netboot.job import Job, JobKind, JobState
-from netboot.lifecycle import Illegal, beginning
+from netboot.lifecycle import ERASING, Illegal, beginning
 from netboot.model import State
 from netboot.store import job_rows, transitions
 from netboot.store.installations import next_installation
@@ -13,6 +14,19 @@ from netboot.store.job_shapes import Request
 from netboot.store.shapes import Conflict
 from netboot.store.timeline import Retention
 from netboot.store.transitions import Standing, Why
+
+
+class Begun(NamedTuple):
+    """What a job begins with.
+
+    Attributes:
+        installation: the number of the one that it does, 0 for none.
+        touched: the node was at it before there was a job, so that its disk may be touched.
+    """
+
+    installation: int
+    touched: bool
+
 
 _NUMBERED = (JobKind.INSTALL, JobKind.WIPE)
 """Kinds whose machine calls home, by the number of what it does."""
@@ -24,8 +38,8 @@ def begin(
     request: Request,
     keep: Retention,
     again: Job | None = None,
-) -> int:
-    """Take a node on for a job that begins; the number of the installation that it does.
+) -> Begun:
+    """Take a node on for a job that begins.
 
     Args:
         connection: the caller's.
@@ -53,7 +67,7 @@ def begin(
     if cause is not None:
         why = Why(request.by, time=request.time)
         transitions.move(connection, before, cause, keep, source, why, installation=number)
-    return number if kind in _NUMBERED else 0
+    return Begun(number if kind in _NUMBERED else 0, before.state in ERASING)
 
 
 def refuse_another(jobs: Sequence[Job], source: str) -> None:

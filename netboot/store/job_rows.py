@@ -122,7 +122,7 @@ def wake(connection: sa.Connection, nodes: Collection[str], now: float) -> None:
 
 def follow(connection: sa.Connection, events: Sequence[Event], now: float) -> None:
     """Wake jobs by what their machines did, and keep of it what a job is judged by."""
-    heard = {one.node for one in events if one.node is not None and one.kind not in _QUIET}
+    heard = {one.node for one in events if one.node is not None and _wakes(one)}
     if not heard:
         return
     wake(connection, heard, now)
@@ -137,6 +137,11 @@ def follow(connection: sa.Connection, events: Sequence[Event], now: float) -> No
             given = sa.update(_TABLE).where(_TABLE.c.node == one.node, _LIVE)
             given = given.where(_TABLE.c.installation == number)
             connection.execute(given.values(touched=True))
+
+
+def _wakes(event: Event) -> bool:
+    """Whether it says how far a boot is; of a log the lines that tell of a stage do."""
+    return event.kind not in _QUIET or (event.kind is Kind.SYSLOG and "stage" in event.data)
 
 
 def touched(connection: sa.Connection, number: int) -> bool:

@@ -10,6 +10,8 @@ MAX_KEY = 191
 """Characters of an idempotency key, a node's name not counted."""
 MAX_NAME = 255
 """Characters of who asks, and of who runs a turn."""
+LONGEST_STAGE = 63
+"""Characters of a stage's slug."""
 MAX_CLAUSE = 500
 """Characters of what a job waits for, and of how it ended."""
 MAX_MEMORY = 262_144

@@ -138,11 +138,11 @@ class Jobs(Turns):
             if job_rows.waiting(connection) >= job_rows.MAX_WAITING:
                 raise job_rows.full(source)
             request = Request(job.kind, by[:MAX_NAME], job.asked, source, when)
-            number_now = begin(connection, job.node, request, self._retention, job)
+            begun = begin(connection, job.node, request, self._retention, job)
             values: dict[str, object] = {
                 "state": JobState.QUEUED.value,
                 "attempt": job.attempt + 1,
-                "installation": number_now,
+                "installation": begun.installation,
                 "holds": job_rows.holds(job.node, job.kind),
                 "waits_for": "",
                 "since": when,
@@ -212,13 +212,14 @@ class Jobs(Turns):
     def _submitted(self, connection: sa.Connection, node: Node, request: Request) -> Job:
         if request.kind is JobKind.INSTALL and request.installing is not None:
             refuse_no_installer(node, request.installing, request.source)
-        number = begin(connection, node.name, request, self._retention)
+        begun = begin(connection, node.name, request, self._retention)
         values: dict[str, object] = {
             "node": node.name,
             "kind": request.kind.value,
             "asker": request.by,
             "asked": dict(request.asked),
-            "installation": number,
+            "installation": begun.installation,
+            "touched": begun.touched,
             "since": request.time,
             "created": request.time,
             "changed": request.time,

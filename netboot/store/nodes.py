@@ -215,7 +215,7 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
             state=State(row.state),
             installation=row.installation,
             override=overrides.get(row.name),
-            because=row.because,
+            because=row.because if row.state == State.FAILED else "",
         )
         for row in connection.execute(rows)
     ]

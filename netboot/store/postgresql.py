@@ -19,6 +19,7 @@ from psycopg import conninfo
 from psycopg.types.string import StrDumperUnknown
 
 from netboot.errors import ConfigError, OperationError
+from netboot.guide import see
 from netboot.store.trouble import Away, NoRoom
 
 OLDEST = 13
@@ -58,8 +59,6 @@ def parameters(url: str, password_file: Path | None) -> dict[str, Any]:
     except psycopg.ProgrammingError as error:
         problem = f'= "{url}": {_line(str(error))}'
         raise ConfigError("configuration", "server.database", problem) from None
-    settings = f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}s"
-    settings += f" -c lock_timeout={LOCK_TIMEOUT}s"
     ours = {
         "client_encoding": "UTF8",
         "connect_timeout": CONNECT_TIMEOUT,
@@ -70,8 +69,7 @@ def parameters(url: str, password_file: Path | None) -> dict[str, Any]:
         "tcp_user_timeout": SILENCE * 1000,
     }
     secret = {} if password_file is None else {"password": _password(password_file)}
-    options = f"{given.get('options', '')} {settings}".strip()
-    return ours | given | secret | {"options": options}
+    return ours | given | secret
 
 
 def engine_for(url: str, password_file: Path | None) -> sa.Engine:
@@ -93,6 +91,12 @@ def engine_for(url: str, password_file: Path | None) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 -- psycopg's, behind the pool
         connection.adapters.register_dumper(str, _Storable)
+        connection.autocommit = True
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}s';"
+            f"SET lock_timeout = '{LOCK_TIMEOUT}s'"
+        )
+        connection.autocommit = False
 
     @sa.event.listens_for(engine, "begin")
     def begun(connection: sa.Connection) -> None:
@@ -157,12 +161,12 @@ def explained(url: sa.URL, error: BaseException | None) -> OperationError:
     else:
         line = _line(str(error))
     if state == _DISK_FULL:
-        return NoRoom(f"{where}: {line}; what was there is kept")
+        return NoRoom(f"{where}: {line}; what was there is kept; {see('full-disk')}")
     if state == _LOCK_NOT_AVAILABLE:
         return OperationError(f"{where}: another program keeps it from being written: {line}")
     gone = state is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if gone or str(state).startswith(_UNREACHABLE):
-        return Away(f"{where}: {line}")
+        return Away(f"{where}: {line}; {see('database')}")
     return OperationError(f"{where}: {line}")
 
 

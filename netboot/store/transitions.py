@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from netboot.events import Event, Kind
-from netboot.lifecycle import TRANSITIONS, WORDS, Cause, Illegal, after
+from netboot.lifecycle import BACK, TRANSITIONS, WORDS, Cause, Illegal, after
 from netboot.model import Mac, Node, State
 from netboot.store import nodes, schema, timeline
 from netboot.store.opened import bump
@@ -115,7 +115,8 @@ def move(
     if state is not before.state:
         note(connection, before.name, (before.state, state), cause, keep, why)
     if state is not State.DISCOVERED:
-        _write(connection, now, why.because if state is State.FAILED else "")
+        fails = state is State.FAILED and (before.state, cause) not in BACK
+        _write(connection, now, why.because if fails else None)
     bump(connection)
     return now
 
@@ -173,13 +174,14 @@ def _event(
     return Event(Kind.STATE, mac, name, f"{old} → {new}: {WORDS[cause]}{by}{because}", data, when)
 
 
-def _write(connection: sa.Connection, now: Standing, because: str) -> None:
-    values = {
+def _write(connection: sa.Connection, now: Standing, because: str | None) -> None:
+    values: dict[str, object] = {
         "state": now.state.value,
         "installation": now.installation,
         "came_from": None if now.came_from is None else now.came_from.value,
-        "because": because[:LONGEST_REASON],
     }
+    if because is not None:
+        values["because"] = because[:LONGEST_REASON]
     mine = sa.update(schema.node).where(_NODE.name == now.name)
     connection.execute(mine.values(values))
 

@@ -16,7 +16,14 @@ from netboot.lifecycle import ERASING, UNDER_WAY, Cause, ending
 from netboot.model import State
 from netboot.store import bmc_locks, job_rows, nodes, timeline, transitions
 from netboot.store.database import transaction
-from netboot.store.job_shapes import MAX_CLAUSE, MAX_MEMORY, Claimed, Fenced, Progress
+from netboot.store.job_shapes import (
+    LONGEST_STAGE,
+    MAX_CLAUSE,
+    MAX_MEMORY,
+    Claimed,
+    Fenced,
+    Progress,
+)
 from netboot.store.opened import Opened
 from netboot.store.shapes import Conflict, Unknown
 from netboot.store.transitions import Why
@@ -79,7 +86,7 @@ class Turns(Opened):
         job = claimed.job
         due = sa.case((job_rows.WOKEN, now), else_=progress.due)
         values: dict[str, object] = {
-            "stage": progress.stage,
+            "stage": progress.stage[:LONGEST_STAGE],
             "waits_for": progress.waits_for[:MAX_CLAUSE],
             "since": progress.since,
             "deadline": progress.deadline,

@@ -8,6 +8,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+_LONG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Every node stays in its state; one that is being installed has no job for it."""
@@ -15,13 +17,13 @@ def upgrade() -> None:
     op.add_column("node", sa.Column("because", sa.String(500), nullable=False, server_default=""))
     op.create_table(
         "job",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _LONG, primary_key=True),
         sa.Column("node", sa.String(63), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("asker", sa.String(255), nullable=False),
         sa.Column("asked", sa.JSON, nullable=False),
-        sa.Column("installation", sa.Integer, nullable=False),
+        sa.Column("installation", _LONG, nullable=False),
         sa.Column("stage", sa.String(63), nullable=False),
         sa.Column("waits_for", sa.String(500), nullable=False),
         sa.Column("since", sa.Float, nullable=False),

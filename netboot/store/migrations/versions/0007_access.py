@@ -8,6 +8,8 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_LONG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Nobody has a token yet: the control program's next start makes the first."""
@@ -28,7 +30,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", _LONG, primary_key=True),
         sa.Column("time", sa.Float, nullable=False),
         sa.Column("who", sa.String(64), nullable=False),
         sa.Column("origin", sa.String(64), nullable=False),
