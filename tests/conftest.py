@@ -36,6 +36,7 @@ SLOW = frozenset(
     {
         "test_access_process",
         "test_api_schema",
+        "test_backup",
         "test_bench_smoke",
         "test_bmc_matrix",
         "test_bmc_sushy_tools",

@@ -52,7 +52,11 @@ def mac(number: int) -> Mac:
 
 
 class DashboardSite:
-    """One control program with its data folder, and who asks it as an admin."""
+    """One control program with its data folder, and who asks it as an admin.
+
+    Attributes:
+        switch: a file with the power of the machine whose address is ``command:switch``.
+    """
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
@@ -61,8 +65,13 @@ class DashboardSite:
         self.url = f"http://127.0.0.1:{port}"
         self.data = folder / "data"
         self.config = folder / "netboot.toml"
+        self.switch = folder / "switch"
+        for state in ("on", "off"):
+            (folder / state).write_text(state)
         self.config.write_text(
             f'[server]\ndata_dir = "{self.data}"\n[api]\nlisten = "127.0.0.1:{port}"\n'
+            f'[power_commands.switch]\nstatus = "cat {self.switch}"\n'
+            f'on = "cp {folder}/on {self.switch}"\noff = "cp {folder}/off {self.switch}"\n'
         )
 
     @contextmanager

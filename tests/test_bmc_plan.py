@@ -124,6 +124,7 @@ STAYS = Failed(f"{NOT_CYCLED.why}; the BMC still reports pxe once: its next boot
         ((SET, INTENT, did(T + 1, Did.RESET, Came.REFUSED, "no")), seen(), 1, NOT_CYCLED),
         (GIVEN_UP, seen(PXE), 2, SetBoot(FULL, NOTHING, clears=True)),
         (GIVEN_UP, seen(), 2, NOT_CYCLED),
+        (GIVEN_UP, seen(BootOverride(BootTarget.DISK, once=False)), 2, NOT_CYCLED),
         (GIVEN_UP, None, 2, Wait),
         ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.OK)), seen(PXE), 3, Wait),
         ((*GIVEN_UP, did(T + 2, Did.CLEAR, Came.OK)), seen(), 3, NOT_CYCLED),
@@ -160,6 +161,10 @@ def test_a_bmc_busy_at_each_reset_is_the_end() -> None:
 def test_an_override_for_every_boot_is_not_cleared_by_who_gives_up() -> None:
     always = BootOverride(BootTarget.PXE, once=False)
     assert plan(Goal(MAC, always, (FULL,)), seen(always), GIVEN_UP, T + 2) == NOT_CYCLED
+
+
+def test_no_override_is_nothing_to_clear() -> None:
+    assert plan(Goal(MAC, NOTHING, (FULL,)), seen(), GIVEN_UP, T + 2) == NOT_CYCLED
 
 
 def test_a_bmc_that_is_away_keeps_the_override_and_that_is_said() -> None:
@@ -359,9 +364,10 @@ class AnyBmc(RuleBasedStateMachine):
         assert self.goal is not None
         boot = reading.boot if reading else None
         sets = [event for event in self.history if event.did in (Did.SET, Did.CLEAR)]
-        taken = [event.did for event in sets if event.did is Did.CLEAR or event.came in TAKEN]
-        if self.goal.wanted.once and taken and boot not in (None, NOTHING):
-            assert taken[-1] is Did.CLEAR
+        taken = [event for event in sets if event.did is Did.CLEAR or event.came in TAKEN]
+        ours = {self.goal.override(event.rung).target for event in taken if event.rung}
+        if self.goal.wanted.once and boot and boot.target in ours - {BootTarget.NONE}:
+            assert taken[-1].did is Did.CLEAR
 
     def rung_now(self) -> Rung | None:
         assert self.goal is not None

@@ -18,7 +18,17 @@ import msgspec
 import pytest
 
 from netboot.events import Event, Kind
-from netboot.frames import MAX_FROM_CONTROL, Ack, Batch, Feed, Hello, Message, Unpacker, pack
+from netboot.frames import (
+    MAX_FROM_CONTROL,
+    Ack,
+    Batch,
+    Counts,
+    Feed,
+    Hello,
+    Message,
+    Unpacker,
+    pack,
+)
 from netboot.model import Mac, Node
 from netboot.snapshot import Snapshot, decode
 from netboot.store.store import Store
@@ -301,6 +311,22 @@ class TestLink:
         assert kinds == ["offer", "lost"]
         while (message := boot.heard()) != Ack(8):
             assert message is not None
+
+    def test_what_a_boot_program_counts_is_shown_while_it_is_there(
+        self, site: Site, client: httpx.Client
+    ) -> None:
+        boot = Boot(site, f"run {time.monotonic_ns()}")
+        boot.say(Counts({"dhcp: cut off": 2}, {"x64 offered": 3}, 4, {"eth7": "192.0.2.7"}))
+
+        def interfaces() -> Any:
+            return client.get("/api/v1/network").json()["interfaces"]
+
+        await_(lambda: interfaces() == {"eth7": "192.0.2.7"}, "the interface")
+        scraped = client.get("/metrics").text
+        assert 'netboot_dhcp_requests_total{arch="x64",result="offered"} 3.0' in scraped
+        assert "netboot_tftp_bytes_total 4.0" in scraped
+        boot.close()
+        await_(lambda: interfaces() == {}, "its end")
 
     @pytest.mark.parametrize(
         "noise",

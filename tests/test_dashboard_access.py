@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from netboot.events import Event, Kind
 from tests.dashboard_site import (
-    DESK,
     FIRMWARE,
     PATIENCE,
     PHONE,
@@ -65,20 +64,21 @@ def _populate(site: DashboardSite) -> None:
         link.tell(*events(WHOLE, number, f"n{number}", begun=began, pace=1.5 + number % 4))
     asked = {"reinstall": True, "power": False}
     site.ask("POST", "jobs", {"kind": "install", "nodes": ["n3", "n9", "n17"], "asked": asked})
+    now = time.time()
     for number, how_far in ((3, 8), (9, 11)):
-        reached = [(kind, text, data | _SECOND) for kind, text, data in WHOLE[:how_far]]
-        link.tell(*events(reached, number, f"n{number}", begun=now - 4 * how_far, pace=3.5))
+        reached = [(kind, text, {**data, **_SECOND}) for kind, text, data in WHOLE[:how_far]]
+        link.tell(*events(reached, number, f"n{number}", begun=now, pace=1.1))
     link.tell(
-        *events(FIRMWARE, 17, "n17", begun=now - 75, pace=1.2),
-        Event(Kind.STALLED, mac(17), "n17", STALLED, {"stage": "transfer"}, now - 56),
-        *events([FIRMWARE[0], _IGNORED], 0xA1, None, begun=now - 30),
-        *events(_LOG, 9, "n9", begun=now - 20, pace=1),
+        *events(FIRMWARE, 17, "n17", begun=now, pace=1.2),
+        Event(Kind.STALLED, mac(17), "n17", STALLED, {"stage": "transfer"}, now + 18),
+        *events([FIRMWARE[0], _IGNORED], 0xA1, None),
+        *events(_LOG, 9, "n9", begun=now + 12, pace=1),
     )
     link.dropped({"dhcp: not a boot client": 381, "tftp: no such file": 14})
     link.close()
 
 
-_SECOND = {"installation": 2}
+_SECOND: Mapping[str, str | int] = {"installation": 2}
 _IGNORED: Told = (Kind.IGNORED, f'{mac(0xA1)} belongs to no node, and dhcp.unknown = "ignore"', {})
 _LOG: Sequence[Told] = [
     (Kind.SYSLOG, line, {})
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_serious(browser: Browser, site: DashboardSite, scheme
             shown(page)
             assert grave(page) == [], path
         page.goto(f"{site.url}/#/nodes/n17")
-        page.get_by_role("button", name="Install…").click()
+        page.get_by_role("button", name="Cancel job…").click()
         expect(page.get_by_role("dialog")).to_be_visible()
         assert grave(page) == [], "the dialog"
 
@@ -169,14 +169,16 @@ def test_the_skip_link_leads_past_the_navigation(browser: Browser, site: Dashboa
         assert page.url.endswith("#/")
 
 
+_WIDE = {"width": 1120, "height": 640}
+
+
 @pytest.mark.skipif(WHERE not in os.environ, reason=f"{WHERE} names no folder for pictures")
 def test_the_readme_s_pictures(browser: Browser, site: DashboardSite) -> None:
     folder = Path(os.environ[WHERE])
     folder.mkdir(parents=True, exist_ok=True)
     for name, path, size, scheme in (
-        ("nodes", "#/", DESK, "light"),
-        ("node", "#/nodes/n17", DESK, "light"),
-        ("nodes-dark", "#/", DESK, "dark"),
+        ("nodes", "#/", _WIDE, "light"),
+        ("node", "#/nodes/n17", _WIDE, "dark"),
         ("phone", "#/", PHONE, "light"),
     ):
         with watched(browser, site, viewport=size, color_scheme=scheme) as seen:

@@ -207,6 +207,38 @@ class TestFollowing:
         page.reload()
         expect(page.get_by_label("Filter nodes")).to_have_value("nothing like that")
 
+    def test_it_looks_every_few_seconds_where_there_is_no_stream(
+        self, site: DashboardSite, one: Machine, link: BootLink, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number)
+        seen.page.route("**/api/v1/events", lambda route: route.fulfill(status=404, body="{}"))
+        page = seen.open()
+        expect(page.get_by_text("Every 3 s")).to_be_visible()
+        link.tell(*events([*FIRMWARE, *LOADER], one.number, one.name))
+        expect(strip(page.locator("tbody"))).to_have_accessible_name(re.compile("Boot: at iPXE"))
+
+    def test_what_a_server_does_not_have_is_said_and_breaks_nothing(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number)
+        for path in ("jobs?*", "discovered", "profiles", "bmcs", "network", "images", "audit?*"):
+            seen.page.route(f"**/api/v1/{path}", lambda route: route.fulfill(status=404, body="{}"))
+        page = seen.open()
+        for path in ("jobs", "network", "images", "audit"):
+            page.goto(f"{site.url}/#/{path}")
+            expect(page.get_by_text("Not available: this server")).to_be_visible()
+        page.goto(f"{site.url}/#/nodes/{one.name}")
+        expect(page.get_by_role("region", name="Jobs")).to_contain_text("Not available")
+        expect(page.get_by_role("region", name="Timeline")).to_contain_text("enrolled")
+
+    def test_the_network_page_says_what_was_dropped_and_why(
+        self, link: BootLink, seen: Watched
+    ) -> None:
+        link.dropped({"dhcp: not a boot client": 381})
+        page = seen.open("#/network")
+        row = page.get_by_role("row", name=re.compile("dhcp: not a boot client"))
+        expect(row).to_contain_text("381")
+
     def test_after_a_restart_of_the_server_it_goes_on_where_it_was(
         self, browser: Browser, one: Machine, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
@@ -251,6 +283,41 @@ class TestActing:
         await_(lambda: "installing" in site.node(one.name)["state"], "the installation")
         expect(page.locator(".title .badge")).to_have_text(re.compile("installing"))
         expect(page.get_by_role("button", name="Install…")).to_be_focused()
+
+    def test_its_power_is_switched_and_its_bmc_asked_on_demand(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        site.switch.write_text("off")
+        site.add(one.name, one.number, bmc={"address": "command:switch"})
+        page = seen.open(f"#/nodes/{one.name}")
+        bmc = page.get_by_role("region", name="BMC")
+        bmc.get_by_role("button", name="Ask it now").click()
+        expect(bmc).to_contain_text("It answered at")
+        expect(bmc.locator("dd").filter(has_text=re.compile("^off$"))).to_be_visible()
+        page.get_by_role("button", name="Power on…").click()
+        dialog = page.get_by_role("dialog", name=f"Power on {one.name}?")
+        expect(dialog).to_contain_text(f"{one.name} is switched on.")
+        dialog.get_by_role("button", name=f"Power on {one.name}").click()
+        expect(page.locator(".toast").filter(has_text="switched on")).to_be_visible()
+        assert site.switch.read_text() == "on"
+
+    def test_a_job_is_seen_cancelled_and_retried(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number, state="installed")
+        asked = {"reinstall": True, "power": False}
+        site.ask("POST", "jobs", {"kind": "install", "nodes": [one.name], "asked": asked})
+        page = seen.open("#/jobs")
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=one.name))
+        expect(row).to_contain_text("waits for somebody to switch")
+        row.get_by_role("button", name=re.compile("^Cancel")).click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+        expect(row.locator(".badge")).to_have_text("cancelled")
+        row.get_by_role("button", name=re.compile("^Retry")).click()
+        page.get_by_role("dialog").get_by_role("button", name="Retry the job").click()
+        expect(row.locator(".badge")).to_have_text(re.compile("queued|active"))
+        page.get_by_role("link", name="Audit").click()
+        expect(page.get_by_role("row", name=re.compile("retry")).first).to_contain_text("admin")
 
     def test_many_are_asked_at_once(
         self, site: DashboardSite, many: list[Machine], seen: Watched

@@ -408,6 +408,22 @@ class TestLogin:
             Accounts({USER: Secret(PASSWORD)}).log_in("nobody", "")
 
 
+class TestAudit:
+    def test_every_write_of_a_user_is_in_the_audit_log(self, site: Site) -> None:
+        site.set_boot(Target="Pxe", Enabled="Once")
+        site.set_boot(Target="Nowhere")
+        with site.client() as stranger:
+            assert stranger.patch(SYSTEM, json={}).status_code == 401
+        site.get(SYSTEM)
+        found = [
+            (one.who, one.origin, one.method, one.route, one.status) for one in site.store.audit(2)
+        ]
+        assert found == [
+            (USER, "127.0.0.1", "PATCH", SYSTEM, 400),
+            (USER, "127.0.0.1", "PATCH", SYSTEM, 204),
+        ]
+
+
 class TestSushy:
     """The client of Ironic, and so of Metal3 and OKD."""
 

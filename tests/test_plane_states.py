@@ -64,6 +64,21 @@ def test_rescue_gets_its_script_and_its_answers_and_ends_no_installation(desk: D
     assert "rescue/enable=true" in desk.script()
 
 
+def test_a_wipe_is_over_with_its_call_home_whatever_the_snapshot_says_yet(desk: Desk) -> None:
+    rules = desk.machines.rules
+    wipe = replace(rules.profiles["wipe"], image="debian-12")
+    desk.machines.rules = replace(rules, profiles={**rules.profiles, "wipe": wipe})
+    shows(desk, State.WIPING, installation=2)
+    desk.boots()
+    token = desk.token(desk.script())
+    assert b"list-devices disk" in desk.plane.node_file(token, "preseed.cfg", PEER, LOCAL)
+    desk.plane.report(token, {"detail": "erased /dev/sda"}, PEER, last=True)
+    assert desk.said()[-1] == (Kind.INSTALLED, "called home: wiped; erased /dev/sda")
+    assert "from the local disk" in desk.script()
+    shows(desk, State.AVAILABLE, installation=3)
+    assert not desk.machines.installations.kept()
+
+
 def test_a_retired_machine_is_not_answered(desk: Desk) -> None:
     shows(desk, State.RETIRED)
     with pytest.raises(NotServed, match="it is retired"):

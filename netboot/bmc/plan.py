@@ -17,6 +17,8 @@ listens until the deadline and then gives up rather than reset a machine that ma
 Who gives up leaves nothing behind: a Once that no boot has used is cleared before ``Failed``.
 """
 
+from collections.abc import Container
+
 from netboot.bmc.goal import (
     Action,
     Climb,
@@ -66,6 +68,7 @@ CLEAR_TRIES = 3
 
 _ACCEPTED = (Came.OK, Came.UNKNOWN)
 _NOTHING = BootOverride(BootTarget.NONE)
+_TARGETS = frozenset(BootTarget) - {BootTarget.NONE}
 
 
 def plan(
@@ -279,9 +282,10 @@ def _confirm(
 def _disarm(
     goal: Goal, observed: Observed | None, history: History, failed: Failed, now: float
 ) -> SetBoot | Wait | Failed:
-    """Clear the Once that was set for nothing, and only then fail."""
+    """Clear the Once that was set for nothing, and only then fail; another's override stays."""
     was_set = where(history, Did.SET, *_ACCEPTED)
-    if not goal.wanted.once or not was_set or (observed and not _armed(observed)):
+    ours = _TARGETS & {goal.override(event.rung).target for event in was_set if event.rung}
+    if not goal.wanted.once or not ours or (observed and not _armed(observed, ours)):
         return failed
     if observed is None and not _away(history, now):
         return Wait(now + READ_PAUSE, "the BMC does not answer")
@@ -302,8 +306,8 @@ def _stays(observed: Observed | None) -> str:
     return f"the BMC still reports {_spoken(observed)}: its next boot may be the same"
 
 
-def _armed(observed: Observed) -> bool:
-    return observed.boot is not None and observed.boot.target is not BootTarget.NONE
+def _armed(observed: Observed, targets: Container[BootTarget] = _TARGETS) -> bool:
+    return observed.boot is not None and observed.boot.target in targets
 
 
 def _is_once(observed: Observed) -> bool:

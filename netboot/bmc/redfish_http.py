@@ -201,8 +201,7 @@ class Connection:
                 raise BmcError(problem, retryable=True, effect_unknown=True, request=reply.request)
             self.timing.sleep(self.timing.pause)
         if state in _FAILED:
-            problem = unsigned(f"{reply.request}: {state}: {words(seen.said)}")
-            raise BmcError(problem, request=reply.request)
+            raise BmcError(f"{reply.request}: {state}: {words(seen.said)}", request=reply.request)
 
     def opened(self) -> tuple[requests.Session, str]:
         """What carries requests that are not Redfish's, logged in, and the URL before a path."""

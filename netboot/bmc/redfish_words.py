@@ -51,7 +51,7 @@ def words(said: Json | None) -> str:
     if not any(texts) and isinstance(error, dict):
         texts = [error.get("message")]
     told = dict.fromkeys(" ".join(str(text).split()) for text in texts if text)
-    return " ".join(told)[:LONGEST_WORDS]
+    return unsigned(" ".join(told))[:LONGEST_WORDS]
 
 
 def unsigned(text: str) -> str:

@@ -30,6 +30,7 @@ from netboot.model import (
     Override,
     Profile,
     Server,
+    State,
     Verdict,
 )
 from netboot.policy import IGNORE, Rules, decide
@@ -231,8 +232,10 @@ class Machines:
         self.record(Kind.OVERRIDE, mac, line, override=override.number)
 
     def home(self, mac: Mac, number: int, detail: str, **said: str) -> None:
-        """Write down that the installation ``number`` of ``mac`` is done."""
-        line = f"called home: installed{f'; {detail}' if detail else ''}"
+        """Write down that the installation, or wipe, ``number`` of ``mac`` is done."""
+        node = self.node(self._last_seen(mac))
+        done = "wiped" if node is not None and node.state is State.WIPING else "installed"
+        line = f"called home: {done}{f'; {detail}' if detail else ''}"
         self.record(Kind.INSTALLED, mac, line, **said, installation=number)
 
     def record(self, kind: Kind, mac: Mac | None, detail: str, **data: str | int) -> None:

@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 
+from netboot.control.access.audited import Ledger
 from netboot.control.facade.accounts import Accounts
 from netboot.control.facade.service import Resource, Service, needs_login
 from netboot.control.threads import Threads
 from netboot.errors import NetbootError
+from netboot.event_text import harmless
 from netboot.redfish.messages import Problem
 from netboot.redfish.resources import ODATA, Json, described_by, digest, object_of
+from netboot.store.access_shapes import Written
 
 MAX_BODY = 65_536
 """Bytes of a request."""
@@ -25,12 +29,15 @@ REFUSED_PAUSE = 0.5
 _METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 
-def facade_app(service: Service, accounts: Accounts, changed: Callable[[], None]) -> FastAPI:
+def facade_app(
+    service: Service, accounts: Accounts, ledger: Ledger, changed: Callable[[], None]
+) -> FastAPI:
     """The whole service.
 
     Args:
         service: what is where.
         accounts: who may.
+        ledger: where writes are written down.
         changed: called in the loop when nodes may have changed.
     """
     app = FastAPI(title="netboot Redfish facade", docs_url=None, redoc_url=None, openapi_url=None)
@@ -40,7 +47,7 @@ def facade_app(service: Service, accounts: Accounts, changed: Callable[[], None]
     async def answer(path: str, request: Request) -> Response:
         try:
             body = await _body(request)
-            work = partial(_answer, service, accounts, f"/{path}", request, body)
+            work = partial(_answer, service, accounts, ledger, f"/{path}", request, body)
             reply = await threads.run(work)
         except Problem as problem:
             if problem.status is HTTPStatus.UNAUTHORIZED:
@@ -57,7 +64,12 @@ def facade_app(service: Service, accounts: Accounts, changed: Callable[[], None]
 
 
 def _answer(
-    service: Service, accounts: Accounts, path: str, request: Request, body: bytes
+    service: Service,
+    accounts: Accounts,
+    ledger: Ledger,
+    path: str,
+    request: Request,
+    body: bytes,
 ) -> Response:
     """The reply; may block.
 
@@ -77,7 +89,25 @@ def _answer(
         raise Problem(status, "OperationNotAllowed", headers=allow)
     if method in ("GET", "HEAD"):
         return _read(resource, headers)
-    return _write(resource, method, headers, body)
+    write = partial(_write, resource, method, headers, body)
+    return _noted(ledger, user, request, write) if user else write()
+
+
+def _noted(ledger: Ledger, user: str, request: Request, write: Callable[[], Response]) -> Response:
+    """Write, and write down who does and how it went."""
+    origin = request.client.host if request.client else ""
+    path, number = harmless(request.url.path), secrets.token_hex(8)
+    entry = ledger.audit_begun(Written(user, origin, request.method, path, "", number))
+    status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+    try:
+        reply = write()
+        status = reply.status_code
+    except Problem as problem:
+        status = problem.status.value
+        raise
+    finally:
+        ledger.audit_ended(entry, status, "")
+    return reply
 
 
 def _read(resource: Resource, headers: Mapping[str, str]) -> Response:

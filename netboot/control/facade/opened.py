@@ -60,7 +60,7 @@ def facade_of(
     service = Service(Fleet(store, actions, wanted.members, arrived), accounts)
     said = fingerprint(certificate)
     log.info("Redfish for nodes with label %s, certificate SHA-256 %s", wanted.label, said)
-    return Facade(facade_app(service, accounts, changed), wanted.listen, certificate, key)
+    return Facade(facade_app(service, accounts, store, changed), wanted.listen, certificate, key)
 
 
 def _passwords(users: Mapping[str, str]) -> Mapping[str, Secret]:

@@ -2,7 +2,7 @@
 
 import { hindrance, may, performOnJob } from "./actions.js";
 import { badge, button, el, mark, say } from "./dom.js";
-import { clock, jobTone, moved, since } from "./words.js";
+import { jobTone, moved, since, until } from "./words.js";
 
 /** The heading of a table of jobs; `named`: with the node of each. */
 export const jobHead = (named) =>
@@ -60,7 +60,7 @@ export function jobRow(context, named) {
 function detailOf(job) {
   if (job.outcome) return job.outcome;
   if (!job.waits_for) return "";
-  return `waits for ${job.waits_for}${job.deadline ? `, until ${clock(job.deadline)}` : ""}`;
+  return `waits for ${job.waits_for}${job.deadline ? `, until ${until(job.deadline)}` : ""}`;
 }
 
 /** Only a node's newest job is tried again: an older one was followed by something else. */

@@ -2,7 +2,7 @@
 
 import { el, empty, keyed, mark, panel, say } from "./dom.js";
 import { jobRow, jobHead } from "./job_row.js";
-import { clock, span } from "./words.js";
+import { span, until } from "./words.js";
 
 const MOST = 10;
 
@@ -21,11 +21,11 @@ export function jobsPanel(context) {
   function drawCurrent(job) {
     current.hidden = !job;
     if (!job) return;
-    say(stage, `${job.kind}: ${job.stage || job.state}.`);
+    say(stage, `Job ${job.id}, ${job.kind}: ${job.stage || job.state}.`);
     say(waits, job.waits_for ? `Waits for ${job.waits_for}` : "Its next turn is due.");
     const now = Date.now() / 1000;
-    const left = job.deadline ? `${span(job.deadline - now)} left, until ${clock(job.deadline)}` : "";
-    say(limit, [job.since && `for ${span(now - job.since)}`, left, job.cancelling && "is being cancelled"].filter(Boolean).join(" · "));
+    const left = job.deadline ? `${span(job.deadline - now)} left, until ${until(job.deadline)}` : "";
+    say(limit, [job.since && `for ${span(Math.max(0, now - job.since))}`, left, job.cancelling && "is being cancelled"].filter(Boolean).join(" · "));
     mark(limit, "data-late", job.deadline && job.deadline < now);
   }
 
@@ -33,10 +33,12 @@ export function jobsPanel(context) {
     root,
     leave: () => clearInterval(timer),
     update() {
-      const jobs = [...model.jobs.values()].filter((job) => job.node === name).sort((a, b) => b.id - a.id).slice(0, MOST);
-      drawCurrent(model.jobOf(name));
+      const running = model.jobOf(name);
+      const others = [...model.jobs.values()].filter((job) => job.node === name && job.id !== running?.id);
+      const jobs = others.sort((a, b) => b.id - a.id).slice(0, MOST);
+      drawCurrent(running);
       table.hidden = !jobs.length;
-      say(none, jobs.length ? "" : model.jobsAbsent ? notHere(model.jobsAbsent) : "No job was asked for yet.");
+      say(none, jobs.length || running ? "" : model.jobsAbsent ? notHere(model.jobsAbsent) : "No job was asked for yet.");
       keyed(rows, jobs, (job) => job.id, () => jobRow(context, false));
     },
   };

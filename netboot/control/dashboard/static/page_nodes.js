@@ -152,7 +152,7 @@ function nodeRow(model, session, toggle) {
   const strip = bootStrip();
   const words = el("span", { class: "told" });
   const time = since(0);
-  const waits = el("span", { class: "sub" });
+  const waits = el("span", { class: "sub one-line" });
   const root = el(
     "tr",
     {},
@@ -175,7 +175,8 @@ function nodeRow(model, session, toggle) {
       keyed(labels, Object.entries(node.labels), ([key]) => key, () => label());
       mark(say(state, node.state), "data-tone", stateTone(node.state));
       const job = model.jobOf(node.name);
-      say(waits, job ? `${job.kind}: ${job.waits_for || job.stage || job.state}` : "");
+      say(waits, job ? `${job.kind}: ${job.stage || job.state}` : "");
+      mark(waits, "title", job?.waits_for ? `waits for ${job.waits_for}` : null);
       const boot = model.boot(node.name);
       strip.update(boot);
       say(words, boot || model.read(node.name) ? told(boot) : "");

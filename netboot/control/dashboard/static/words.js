@@ -11,6 +11,10 @@ export const clock = (seconds) => clockFormat.format(seconds * 1000);
 /** Date and time of epoch seconds, or of an ISO text. */
 export const dated = (when) => dayFormat.format(typeof when === "number" ? when * 1000 : new Date(when));
 
+/** Until when: the time of day, with its date where that is another day. */
+export const until = (seconds) =>
+  new Date(seconds * 1000).toDateString() === new Date().toDateString() ? clock(seconds) : dated(seconds);
+
 /** A span of seconds, such as 3.2 s, 45 s, 4 min 10 s, 3 h 20 min. */
 export function span(seconds) {
   const size = Math.abs(seconds);
