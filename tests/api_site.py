@@ -30,6 +30,7 @@ class Api:
 
     Attributes:
         bare: the application without its doors.
+        role: of who asks.
     """
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -44,10 +45,11 @@ class Api:
         self.metrics = Metrics(store, self.desk.planes)
         self.bare = operator_app(self.desk, self.metrics)
         self.hung_up = asyncio.Event()
+        self.role = Role.ADMIN
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application, as an administrator reaches it."""
-        who = Who("tester", Role.ADMIN, "here")
+        """The application, as somebody of that role reaches it."""
+        who = Who("tester", self.role, "here")
         scope["state"] = {"who": who, "hang_up": self.hung_up.set}
         await self.bare(scope, receive, send)
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from netboot.answer.withheld import without_secrets
+from netboot.job import JobKind, JobState
+from netboot.model import Mac, Node
 from tests.api_site import N1, Api, api_in
 
 HASH = "$6$salt1234$" + "abcDEF./01" * 5
@@ -129,3 +131,14 @@ def test_what_a_template_has_in_its_own_text_is_found_by_its_look(line: str, sho
 def test_a_wrong_question_is_told_so(api: Api, path: str, status: int, key: str) -> None:
     answer = api.ask("GET", path)
     assert (answer.status_code, answer.json()["key"]) == (status, key)
+
+
+def test_a_failed_machine_is_shown_why_and_what_tries_again(api: Api) -> None:
+    api.store.add(Node("n1", (Mac("52:54:00:00:00:01"),), "debian-12"))
+    job = api.store.submit("n1", JobKind.INSTALL, "tester")
+    claimed = api.store.claim("here", 60, job.created)
+    assert claimed
+    api.store.end(claimed, JobState.FAILED, "no DISCOVER came", None, job.created)
+    script = explained(api, "nodes/n1/explain")["script"]
+    assert "no DISCOVER came" in script
+    assert "netboot node install n1" in script

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from netboot.model import Mac, Node, State
-from netboot.store.access_shapes import Written
+from netboot.store.access_shapes import Role, Written
+from netboot.store.group_shapes import GroupChange
 from tests.api_site import N1, Api, api_in
 
 
@@ -209,3 +210,24 @@ def references(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from references(inner)
+
+
+class TestSecrets:
+    """Who may only look on sees no secret; who may change a node sees what it has."""
+
+    VARS: ClassVar = {
+        "password_crypted": "$6$salt$" + "h" * 86,
+        "luks_passphrase": "open",
+        "disk": "vda",
+    }
+
+    @pytest.mark.parametrize("role", list(Role))
+    def test_of_nodes_and_groups(self, api: Api, role: Role) -> None:
+        api.store.add(Node("n1", (Mac("52:54:00:00:01:01"),), "local", vars=self.VARS))
+        api.store.set_group("g", GroupChange(labels={"a": "b"}, vars=self.VARS))
+        api.role = role
+        for path in ("nodes", "nodes/n1", "groups", "groups/g"):
+            text = api.ask("GET", path).text
+            assert '"vda"' in text
+            seen = [secret in text for secret in ("hhhh", '"open"')]
+            assert seen == [role is not Role.READ] * 2, path

@@ -33,17 +33,18 @@ _LINES = (
 
 def withheld(node: Node | None, profile: Profile) -> tuple[Node | None, Profile]:
     """The same node and profile without the values of secret variables."""
-    bare = replace(profile, vars=_without(profile.vars))
-    return None if node is None else replace(node, vars=_without(node.vars)), bare
+    bare = replace(profile, vars=without_secret_values(profile.vars))
+    return None if node is None else replace(node, vars=without_secret_values(node.vars)), bare
+
+
+def without_secret_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Variables, with something else for the values of those that are secret by name."""
+    return {name: _instead(name, value) for name, value in values.items()}
 
 
 def without_secrets(text: str) -> str:
     """A rendered text without the secrets that its template had itself."""
     return "\n".join(map(_line, text.split("\n")))
-
-
-def _without(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: _instead(name, value) for name, value in values.items()}
 
 
 def _instead(name: str, value: str) -> str:

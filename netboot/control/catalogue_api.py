@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from fastapi import FastAPI, Response
 
+from netboot.answer.withheld import without_secret_values
 from netboot.checked import shown
 from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import reply
@@ -100,7 +101,7 @@ def _shown(profile: Profile) -> ProfileShown:
         profile.image,
         profile.answer.kind if profile.answer else None,
         profile.script,
-        dict(profile.vars),
+        without_secret_values(profile.vars),
     )
 
 

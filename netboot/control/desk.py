@@ -1,17 +1,23 @@
 """What the API's handlers work with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from fastapi import Request
 
+from netboot.answer.withheld import without_secret_values
 from netboot.config import Settings
+from netboot.control.access.roles import Who
 from netboot.control.bmc_actions import Actions
 from netboot.control.news import News, Signal
 from netboot.control.planes import Planes
-from netboot.model import Profile
+from netboot.model import Group, Node, Profile
+from netboot.store.access_shapes import Role
 from netboot.store.bmc_shapes import Sealing
 from netboot.store.store import Store
+
+N = TypeVar("N", Node, Group)
 
 SOURCE = "request"
 """Where bad input stands."""
@@ -42,6 +48,14 @@ class Desk:
     settings: Settings = field(default_factory=Settings)
     planes: Planes = field(default_factory=Planes)
     leaving: bool = False
+
+
+def visible(request: Request, given: N) -> N:
+    """A node or group as its asker may see it: without secrets for who may only look on."""
+    who: Who = request.state.who
+    if who.role.covers(Role.OPERATE):
+        return given
+    return replace(given, vars=without_secret_values(given.vars))
 
 
 def asker(request: Request) -> str:

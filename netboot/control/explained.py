@@ -14,6 +14,7 @@ from netboot import learning
 from netboot.answer.answers import ANSWER_FILES, render_answer
 from netboot.answer.render import Templates
 from netboot.answer.script import render_script
+from netboot.answer.told import told
 from netboot.answer.withheld import withheld, without_secrets
 from netboot.clients import usual_firmware
 from netboot.config import Settings
@@ -106,7 +107,7 @@ class Explainer:
         found = _explained(client, match, decision)
         if decision.profile is None:
             return found
-        node = None if match is None else match.node
+        node = told(None if match is None else match.node, decision)
         try:
             with self._alone:
                 return self._with_files(found, client, node, rules.profiles)

@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
-from netboot.control.desk import SOURCE, Desk
+from netboot.control.desk import SOURCE, Desk, visible
 from netboot.control.exchange import body
 from netboot.control.page_shapes import GroupPage
 from netboot.control.pages import USUAL, After, Limit, paged
@@ -26,7 +26,8 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
     async def list_groups(request: Request, after: After = "", limit: Limit = USUAL) -> Response:
         """Groups by name."""
         groups = await asyncio.to_thread(desk.store.groups)
-        return paged(request, GroupPage, [one for one in groups if one.name > after], limit)
+        found = [visible(request, one) for one in groups if one.name > after]
+        return paged(request, GroupPage, found, limit)
 
     @app.get("/api/v1/groups/{name:path}", **spec(gives=Group, fails=(304, 404), headers=ETAG))
     async def get_group(
@@ -37,7 +38,7 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
         """One group, and its version."""
         for group in await asyncio.to_thread(desk.store.groups):
             if group.name == name:
-                return versioned(group, request)
+                return versioned(visible(request, group), request)
         raise unknown_group(name, SOURCE)
 
 

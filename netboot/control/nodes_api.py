@@ -8,7 +8,7 @@ from fastapi import FastAPI, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from netboot.checked import convert
-from netboot.control.desk import SOURCE, Desk
+from netboot.control.desk import SOURCE, Desk, visible
 from netboot.control.entries import add, import_all, update
 from netboot.control.exchange import body, reply
 from netboot.control.page_shapes import NodePage
@@ -76,7 +76,7 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
         """Nodes by name: those that bear all of these labels, in one of these states."""
         labels = [pair(text) for text in label]
         found = await asyncio.to_thread(desk.store.page, after, limit + 1, state, labels)
-        return paged(request, NodePage, found, limit)
+        return paged(request, NodePage, [visible(request, node) for node in found], limit)
 
     @app.get("/api/v1/nodes/{name:node}", **spec(gives=Node, fails=(304, 404), headers=ETAG))
     async def get_node(
@@ -85,7 +85,8 @@ def _add_reading(app: FastAPI, desk: Desk) -> None:
         if_none_match: IfNoneMatch = None,  # noqa: ARG001 -- ``versioned`` reads it
     ) -> Response:
         """One node as it was registered, and its version."""
-        return versioned(await asyncio.to_thread(desk.store.get, name, SOURCE), request)
+        node = await asyncio.to_thread(desk.store.get, name, SOURCE)
+        return versioned(visible(request, node), request)
 
 
 def _add_changes(app: FastAPI, desk: Desk) -> None:
