@@ -179,7 +179,6 @@ def test_the_readme_s_pictures(browser: Browser, site: DashboardSite) -> None:
     for name, path, size, scheme in (
         ("nodes", "#/", _WIDE, "light"),
         ("node", "#/nodes/n17", _WIDE, "dark"),
-        ("phone", "#/", PHONE, "light"),
     ):
         with watched(browser, site, viewport=size, color_scheme=scheme) as seen:
             page = seen.open(path)

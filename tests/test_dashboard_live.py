@@ -1,16 +1,19 @@
 """The dashboard in a real browser, before a real control program: it follows, and it obeys."""
 
 import itertools
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from netboot.events import Event, Kind
 from netboot.model import Mac
+from netboot.stages.boot import Boot, follow
 from tests.dashboard_site import (
     CALLED_HOME,
     FIRMWARE,
@@ -257,6 +260,70 @@ class TestFollowing:
                 )
                 live(page)
             seen.wrong[:] = [line for line in seen.wrong if "net::ERR" not in line]
+
+
+class TestFolding:
+    """A machine's events are folded in the browser by the very rules of ``netboot.stages``."""
+
+    SAID: Sequence[tuple[Kind, dict[str, str | int]]] = (
+        *((Kind.DISCOVER, {"firmware": firmware}) for firmware in ("uefi", "uefi", "ipxe")),
+        *((kind, {}) for kind in (Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011, Kind.PROBE)),
+        *((kind, {}) for kind in (Kind.LOADER, Kind.KERNEL, Kind.INITRD, Kind.PRESEED)),
+        (Kind.SCRIPT, {"profile": "debian-12", "image": "debian-12"}),
+        (Kind.SCRIPT, {"profile": "local", "image": ""}),
+        (Kind.PROGRESS, {"stage": "early"}),
+        (Kind.PROGRESS, {"stage": "partition"}),
+        (Kind.SYSLOG, {"stage": "base-system"}),
+        (Kind.SYSLOG, {"stage": "late"}),
+        (Kind.INSTALLED, {}),
+        (Kind.FILE, {}),
+        (Kind.NOT_SERVED, {}),
+        (Kind.IGNORED, {}),
+        (Kind.FAILED, {}),
+        (Kind.FAILED, {"file": "snponly.efi"}),
+        (Kind.STALLED, {}),
+    )
+
+    def history(self, chance: random.Random) -> list[Event]:
+        """A machine's events, most of them in the order that boots have."""
+        now, place, found = 1e9, 0, [Event(Kind.DISCOVER, mac(1), "n1", time=1e9)]
+        for _ in range(chance.randrange(1, 40)):
+            now += chance.choice([0.1, 1.0, 20.0, 299.0, 301.0])
+            place = (place + 1) % len(self.SAID) if chance.random() < 0.7 else chance.randrange(22)
+            kind, data = self.SAID[place]
+            found.append(Event(kind, mac(1), "n1", "", data, now))
+        return found
+
+    def folded(self, history: Sequence[Event]) -> list[list[object]]:
+        """What the server makes of it: a line for each boot."""
+        found: dict[float, Boot] = {}
+        boot: Boot | None = None
+        for event in history:
+            boot = follow(boot, event)
+            found[boot.begun] = boot
+        return [
+            [one.begun, one.stage.slug, one.trouble and one.trouble.value, one.profile]
+            for one in found.values()
+        ]
+
+    def test_as_the_server_does(self, seen: Watched) -> None:
+        chance = random.Random(2131)  # noqa: S311 -- the same histories each time
+        histories = [self.history(chance) for _ in range(400)]
+        page = seen.open()
+        found = page.evaluate(
+            """async histories => {
+                const { boots, WAITS_FOR } = await import("/ui/boots.js");
+                const said = one =>
+                    [one.begun, WAITS_FOR[one.stage], one.trouble?.kind ?? null, one.profile];
+                return histories.map(history => boots(history).map(said));
+            }""",
+            [
+                [{"id": number, **msgspec.to_builtins(one)} for number, one in enumerate(history)]
+                for history in histories
+            ],
+        )
+        for history, one in zip(histories, found, strict=True):
+            assert one == self.folded(history), [(e.kind.value, e.data, e.time) for e in history]
 
 
 class TestActing:

@@ -12,123 +12,130 @@ export const STAGES = [
 ];
 
 const [DHCP, TFTP, IPXE, KERNEL, INSTALLER, DONE] = STAGES.keys();
-const QUIET_BETWEEN_BOOTS = 300;
 
-/** How far each kind brings a boot: the stage that is under way from then on. */
+/** What a boot waits for, in order; the names are those of netboot/stages/stage.py. */
+export const WAITS_FOR = [
+  "nothing", "offer", "request-4011", "ack-4011", "transfer", "loader", "ipxe", "script", "kernel", "initrd",
+  "preseed", "installer", "partitioning", "base-system", "packages", "boot-loader", "late", "call-home", "done",
+];
+/** Where each of them is on the strip. */
+const BAR = [
+  DHCP, DHCP, DHCP, DHCP, TFTP, TFTP, IPXE, IPXE, KERNEL, KERNEL,
+  INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, DONE,
+];
+const NUMBER = Object.fromEntries(WAITS_FOR.map((name, number) => [name, number]));
+
+/** What is waited for after each kind of event. */
 const LEADS_TO = {
-  discover: DHCP,
-  offer: DHCP,
-  "request-4011": DHCP,
-  "ack-4011": TFTP,
-  probe: TFTP,
-  loader: IPXE,
-  script: KERNEL,
-  kernel: KERNEL,
-  initrd: INSTALLER,
-  preseed: INSTALLER,
-  progress: INSTALLER,
-  syslog: INSTALLER,
-  installed: DONE,
+  discover: "offer",
+  offer: "request-4011",
+  "request-4011": "ack-4011",
+  "ack-4011": "transfer",
+  probe: "loader",
+  loader: "ipxe",
+  script: "kernel",
+  kernel: "initrd",
+  initrd: "preseed",
+  preseed: "installer",
+  installed: "done",
 };
-/** Where the stages of the server's watch are on the strip; the later ones are all the installer's. */
-const OF_SLUG = {
-  offer: DHCP,
-  "request-4011": DHCP,
-  "ack-4011": DHCP,
-  transfer: TFTP,
-  loader: TFTP,
-  ipxe: IPXE,
-  script: IPXE,
-  kernel: KERNEL,
-  initrd: KERNEL,
+/** What else is, once iPXE speaks. */
+const LEADS_IPXE_TO = {
+  discover: "script",
+  offer: "script",
+  "request-4011": "script",
+  "ack-4011": "script",
+  file: "script",
+  "not-served": "script",
 };
-const FROM_THE_MACHINE = new Set([
-  ...Object.keys(LEADS_TO), "file", "not-served", "ignored", "failed", "override", "alarm",
-]);
-const INSIDE = new Set(["progress", "syslog"]);
+/** The words by which our answer files tell where an installer is, besides the stages' own names. */
+const TOLD_AS = { early: "installer", partition: "partitioning" };
+const TELLS = new Set(["progress", "syslog"]);
 const TROUBLES = new Set(["ignored", "failed", "stalled"]);
+const FOLLOWED = new Set([
+  ...Object.keys(LEADS_TO), ...Object.keys(LEADS_IPXE_TO), ...TELLS, ...TROUBLES, "override", "alarm",
+]);
+const QUIET_BETWEEN_BOOTS = 300;
 
 /** Every boot in `events`, oldest first. */
 export function boots(events) {
   const found = [];
   for (const event of events) {
+    if (!FOLLOWED.has(event.kind)) continue;
     let boot = found.at(-1);
-    if (!FROM_THE_MACHINE.has(event.kind) && event.kind !== "stalled") continue;
     if (!boot || startsOver(boot, event)) found.push((boot = begun(event)));
     follow(boot, event);
   }
   return found;
 }
 
-function begun(event) {
-  return {
-    begun: event.time,
-    first: event.id,
-    last: event.time,
-    at: DHCP,
-    reached: Array(STAGES.length).fill(null),
-    profile: "",
-    over: false,
-    disk: false,
-    ipxe: false,
-    loaded: false,
-    scripted: false,
-    kernel: false,
-    trouble: null,
-    step: "",
-  };
-}
+const begun = (event) => ({
+  begun: event.time,
+  first: event.id,
+  last: event.time,
+  stage: 0,
+  reached: Array(STAGES.length).fill(null),
+  profile: "",
+  disk: false,
+  ipxe: false,
+  loaded: false,
+  trouble: null,
+});
 
 function startsOver(boot, event) {
   if (event.kind !== "discover") return false;
   if (event.time - boot.last > QUIET_BETWEEN_BOOTS) return true;
   const ipxe = (event.data?.firmware ?? "ipxe") === "ipxe";
-  return ipxe ? boot.kernel || boot.over : boot.loaded || boot.scripted || boot.kernel || boot.over;
+  return boot.stage > (ipxe ? NUMBER.kernel : NUMBER.loader);
 }
 
 function follow(boot, event) {
   if (event.kind !== "stalled") boot.last = event.time;
   if (event.data?.profile) boot.profile = String(event.data.profile);
   if (event.kind === "loader") boot.loaded = true;
-  if (event.kind === "script") boot.scripted = true;
-  if (event.kind === "kernel") boot.kernel = true;
   if (event.kind === "loader" || event.data?.firmware === "ipxe") boot.ipxe = true;
-  if (event.data?.stage && INSIDE.has(event.kind)) boot.step = String(event.data.stage).replaceAll("-", " ");
-  if (TROUBLES.has(event.kind) && !brokeOff(event)) return troubled(boot, event);
-  const step = stepOf(boot, event);
-  if (step > boot.at || step === DONE) advance(boot, step, event.time);
-  if (step !== undefined && step >= boot.at && event.kind !== "discover") boot.trouble = null;
-  if (event.kind === "installed") boot.over = true;
-  if (event.kind === "script" && event.data?.image === "") {
-    boot.disk = boot.over = true;
-    boot.reached[DONE] ??= event.time;
+  if (event.kind === "ignored" && boot.stage > NUMBER.offer && boot.stage < NUMBER.ipxe) return; // another dialect
+  if (TROUBLES.has(event.kind) && !brokeOff(event)) {
+    boot.trouble = { ...event, at: BAR[NUMBER[event.data?.stage] ?? boot.stage] };
+    return;
   }
-}
-
-function troubled(boot, event) {
-  if (event.kind === "ignored" && boot.at > DHCP) return; // another dialect of the same firmware
-  boot.trouble = { ...event, at: troubleAt(boot, event) };
-}
-
-function troubleAt(boot, event) {
-  if (event.kind !== "stalled") return boot.at;
-  return OF_SLUG[event.data?.stage] ?? INSTALLER;
-}
-
-function stepOf(boot, event) {
-  const step = LEADS_TO[event.kind];
-  const answered = event.kind === "offer" || event.kind === "ack-4011";
-  return boot.ipxe && answered ? Math.max(boot.at, IPXE) : step; // iPXE needs no loader
-}
-
-function advance(boot, step, time) {
-  for (let stage = boot.at; stage < step; stage += 1) boot.reached[stage] ??= time;
-  if (step === DONE) boot.reached[DONE] ??= time;
-  boot.at = Math.max(boot.at, step);
+  const stage = stageAfter(boot, event);
+  if (stage <= boot.stage) return;
+  boot.disk = event.kind === "script" && stage === NUMBER.done;
+  advance(boot, stage, event.time);
+  boot.trouble = null;
 }
 
 /** A transfer that broke off may be asked for again. */
 const brokeOff = (event) => event.kind === "failed" && event.data && "file" in event.data;
+
+function stageAfter(boot, event) {
+  if (brokeOff(event)) return NUMBER.loader;
+  if (event.kind === "script" && event.data?.image === "") return NUMBER.done; // it starts no kernel
+  if (TELLS.has(event.kind)) return stageTold(boot, event);
+  return NUMBER[(boot.ipxe && LEADS_IPXE_TO[event.kind]) || LEADS_TO[event.kind]] ?? 0;
+}
+
+/** Where an installer says it is; its mere voice says that there is one, where no more is kept. */
+function stageTold(boot, event) {
+  const told = String(event.data?.stage ?? "");
+  const stage = NUMBER[TOLD_AS[told] ?? told];
+  if (stage >= NUMBER.installer && stage < NUMBER["call-home"]) return stage + 1;
+  return boot.stage ? 0 : NUMBER.installer;
+}
+
+function advance(boot, stage, time) {
+  const last = boot.disk ? KERNEL : BAR[stage];
+  for (let bar = BAR[boot.stage]; bar < last; bar += 1) boot.reached[bar] ??= time;
+  if (stage === NUMBER.done) boot.reached[DONE] = time;
+  boot.stage = stage;
+}
+
+/** The bar that is under way. */
+export const barOf = (boot) => BAR[boot.stage];
+
+/** Whether nothing more is expected of a boot. */
+export const over = (boot) => boot.stage === NUMBER.done;
 
 const STILL = 1800;
 
@@ -138,28 +145,33 @@ const STILL = 1800;
  */
 export function strip(boot, now = Date.now() / 1000) {
   if (!boot) return STAGES.map(() => "todo");
-  const waits = !boot.over && (boot.at === INSTALLER ? now - boot.last < 4 * STILL : now - boot.last < STILL);
-  return STAGES.map((_, stage) => {
-    if (boot.trouble && stage === boot.trouble.at) return "bad";
-    if (boot.reached[stage] !== null) return skipped(boot, stage) ? "skipped" : "done";
+  const patience = barOf(boot) === INSTALLER ? 4 * STILL : STILL;
+  const waits = !over(boot) && !boot.trouble && now - boot.last < patience;
+  return STAGES.map((_, bar) => {
+    if (bar === boot.trouble?.at) return "bad";
+    if (boot.reached[bar] !== null) return skipped(boot, bar) ? "skipped" : "done";
     if (boot.disk) return "skipped";
-    return stage === boot.at && waits && !boot.trouble ? "now" : "todo";
+    return waits && bar === barOf(boot) ? "now" : "todo";
   });
 }
 
 /** iPXE in the machine's own ROM needs no loader. */
-const skipped = (boot, stage) => stage === TFTP && !boot.loaded && boot.at > IPXE;
+const skipped = (boot, bar) => bar === TFTP && !boot.loaded && boot.stage > NUMBER.script;
 
 /** A boot in a few words. */
 export function told(boot, now = Date.now() / 1000) {
   if (!boot) return "never seen";
   if (boot.trouble) return `${TROUBLE_WORDS[boot.trouble.kind]} at ${STAGES[boot.trouble.at].name}`;
-  if (boot.disk) return "started from its disk";
-  if (boot.reached[DONE] !== null) return "installed";
-  const at = strip(boot, now).indexOf("now");
-  if (at >= 0) return at === INSTALLER && boot.step ? `installer: ${boot.step}` : `at ${STAGES[at].name}`;
+  if (over(boot)) return boot.disk ? "started from its disk" : "installed";
+  if (strip(boot, now).includes("now")) return step(boot);
   const furthest = boot.reached.findLastIndex((time) => time !== null);
   return furthest < 0 ? "asked" : `got to ${STAGES[furthest].name}`;
+}
+
+/** The stage under way, inside an installer by the name of what it does. */
+function step(boot) {
+  const inside = boot.stage > NUMBER.partitioning ? WAITS_FOR[boot.stage - 1].replaceAll("-", " ") : "";
+  return inside ? `installer: ${inside}` : `at ${STAGES[barOf(boot)].name}`;
 }
 
 const TROUBLE_WORDS = { stalled: "stalled", failed: "failed", ignored: "not answered" };
@@ -170,7 +182,7 @@ export const underWay = (boot, now) => Boolean(boot) && strip(boot, now).include
 /** The last boot before the newest one that came to a good end, or null. */
 export function lastGood(all) {
   const now = all.at(-1);
-  const good = all.slice(0, -1).filter((boot) => boot.over && !boot.trouble);
+  const good = all.slice(0, -1).filter((boot) => over(boot) && !boot.trouble);
   const alike = good.filter((boot) => boot.profile === now?.profile);
   return alike.at(-1) ?? good.at(-1) ?? null;
 }

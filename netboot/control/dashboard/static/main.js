@@ -12,7 +12,7 @@ import { networkPage } from "./page_network.js";
 import { nodePage } from "./page_node.js";
 import { nodesPage } from "./page_nodes.js";
 import { signInPage } from "./page_sign_in.js";
-import { STAGES } from "./boots.js";
+import { STAGES, barOf } from "./boots.js";
 import { tick } from "./words.js";
 
 const NAV = [
@@ -163,8 +163,8 @@ async function begin() {
 
 const NEWS = {
   installed: (name) => `${name} is installed`,
-  stalled: (name, boot) => `${name} stalled at ${STAGES[boot.trouble?.at ?? boot.at].name}`,
-  failed: (name, boot) => `${name} failed at ${STAGES[boot.trouble?.at ?? boot.at].name}`,
+  stalled: (name, boot) => `${name} stalled at ${STAGES[boot.trouble?.at ?? barOf(boot)].name}`,
+  failed: (name, boot) => `${name} failed at ${STAGES[boot.trouble?.at ?? barOf(boot)].name}`,
 };
 
 /** Of every machine what matters, of the one that is open each stage. */
@@ -172,7 +172,7 @@ model.listen((event, name) => {
   const boot = model.boot(name);
   if (boot && NEWS[event.kind]) announce(NEWS[event.kind](name, boot));
   else if (boot && open?.page === "nodes" && open.name === name && boot.last === event.time) {
-    announce(`${name}: ${STAGES[boot.at].name}`);
+    announce(`${name}: ${STAGES[barOf(boot)].name}`);
   }
 });
 

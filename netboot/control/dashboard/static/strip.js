@@ -1,7 +1,7 @@
 // The boot progress strip: six bars, one for each stage, and what they say in words.
 
 import { el, mark, say } from "./dom.js";
-import { STAGES, durations, strip, told } from "./boots.js";
+import { STAGES, durations, over, strip, told } from "./boots.js";
 import { span } from "./words.js";
 
 const SIGNS = { done: "✓", now: "", bad: "✗", skipped: "", todo: "" };
@@ -17,7 +17,7 @@ export function bootStrip({ names = false } = {}) {
       const states = strip(boot);
       const took = boot ? durations(boot) : [];
       bars.forEach((one, at) => one.update(states[at], took[at]));
-      root.classList.toggle("past", !names && Boolean(boot?.over) && !boot.trouble);
+      root.classList.toggle("past", !names && Boolean(boot) && over(boot) && !boot.trouble);
       mark(root, "aria-label", spoken(boot, states));
     },
   };
