@@ -22,6 +22,7 @@ from netboot.job import Job, JobKind
 from netboot.jobs import bmc_turn
 from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.power_cap import PowerCap
+from netboot.jobs.screens import Screens
 from netboot.jobs.tools import Tools
 from netboot.jobs.worker import Worker
 from netboot.model import Mac, Profile
@@ -64,6 +65,7 @@ class JobSite:
         cap = PowerCap(self.store, per_minute, at_once, lambda: self.now)
         self.tools = Tools(
             *(self.store, lambda: self.safe, self.open, self.locks, cap, 120.0, lambda: None),
+            screens=Screens(folder / "screenshots"),
             clock=lambda: self.now,
         )
         self.worker = Worker(self.tools, "here", 1)

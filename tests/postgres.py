@@ -5,6 +5,7 @@ with the process that started it, however that ends.
 """
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import psycopg.sql
@@ -27,6 +29,8 @@ PATIENCE = 60.0
 USER = "netboot"
 TEMPLATE = "made"
 """The database that has our tables; a test's own is a copy."""
+_PREFIX = "netboot-pg-"
+_OWNER = "owner"
 _QUICK = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -53,7 +57,8 @@ class Cluster:
 
     def __init__(self) -> None:
         self._bin = programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="netboot-pg-"))
+        _sweep()
+        self.folder, self._owner = _owned_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self._as: list[str] = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -107,6 +112,7 @@ class Cluster:
             self.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+            self._owner.close()
 
     def sql(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -195,6 +201,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/data/netboot.db"
     return str(request.getfixturevalue("postgresql_url"))
+
+
+def _owned_folder() -> tuple[Path, IO[bytes]]:
+    """A folder that nobody sweeps before we end."""
+    fresh = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))
+    owner = (fresh / _OWNER).open("wb")
+    fcntl.flock(owner, fcntl.LOCK_EX)
+    return fresh.rename(fresh.with_name(fresh.name.removeprefix("new-"))), owner
+
+
+def _sweep() -> None:
+    """Remove what processes left behind that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / _OWNER).open("rb") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unprivileged() -> pwd.struct_passwd:

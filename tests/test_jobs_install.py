@@ -14,6 +14,7 @@ from netboot.job import JobKind, JobState
 from netboot.jobs import bmc_turn, runner
 from netboot.model import State
 from netboot.store.job_shapes import Fenced
+from tests.fake_bmc import FakeBmc
 from tests.job_site import BOOT, SECRET, SOURCE, JobSite, job_site
 
 
@@ -103,6 +104,19 @@ class TestInstall:
         assert "no, … may not" in site.job().outcome
         kept = site.store.memory(1).decode() + " ".join(site.told(Kind.BMC) + site.told(Kind.JOB))
         assert SECRET not in kept
+
+    def test_what_the_machine_showed_when_it_stopped_is_kept(
+        self, site: JobSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site.add("n1")
+        monkeypatch.setattr(FakeBmc, "screenshot", lambda _bmc: b"\x89PNG", raising=False)
+        site.submit()
+        site.turns()
+        site.boots()
+        site.pass_(20_000)
+        assert site.job().state is JobState.FAILED
+        (said,) = [line for line in site.told(Kind.BMC) if line.startswith("its screen is in ")]
+        assert Path(said.removeprefix("its screen is in ")).read_bytes() == b"\x89PNG"
 
     def test_a_machine_that_starts_over_in_its_boot_is_followed(self, site: JobSite) -> None:
         site.add("n1")

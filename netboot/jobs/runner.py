@@ -4,16 +4,19 @@ What a turn does to a machine stands in the job's memory before it is done, so t
 this process or another, needs nothing else.
 """
 
+import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from msgspec.structs import replace as with_
 
 from netboot.bmc.closed_loop import Pause
+from netboot.bmc.driver import Driver
 from netboot.errors import BmcError, ConfigError, OperationError
-from netboot.job import Job, JobKind
+from netboot.job import Job, JobKind, JobState
 from netboot.jobs import inspect, install, power, rescue, wipe
 from netboot.jobs.bmc_locks import Busy
-from netboot.jobs.bmc_turn import Turn, opened
+from netboot.jobs.bmc_turn import Turn, keep_screen, opened
 from netboot.jobs.driving import Driving
 from netboot.jobs.memory import Memory, Watched, decoded
 from netboot.jobs.step import Drive, Ends, Hands, Inspect, Plan, Step, View, Waits
@@ -81,6 +84,8 @@ class JobTurn:
             step = self._plan(driven=True, pause=pause)
         if isinstance(step, Drive | Inspect):
             raise RuntimeError(f"{self._job.kind} asks for the BMC twice in a turn")  # noqa: TRY004 -- a plan of ours is wrong
+        if isinstance(step, Ends) and step.state is JobState.FAILED and self.memory.watched.last:
+            self._keep_screen()
         return step
 
     def _plan(self, *, driven: bool = False, pause: Pause | None = None) -> Step:
@@ -128,18 +133,34 @@ class JobTurn:
             return None
         if self._job.kind is JobKind.POWER and not self.memory.history:
             turn.tell(f"{turn.asker} asked: {turn.asked}", ASKED)  # as an operator's own action is
-        with opened(turn, bmc, self._tools.safe, self._tools.opener):
+        with _opened(turn, bmc, self._tools):
             driving = Driving(self._tools, self._claimed, turn, self.memory)
             try:
                 return driving.inspect() if isinstance(step, Inspect) else driving.drive(step)
             finally:
                 self.memory = driving.memory
 
+    def _keep_screen(self) -> None:
+        """The machine stopped on its way: keep what it shows, where its BMC sees that."""
+        if self._bmc is None or self._tools.screens is None:
+            return
+        turn, tools = self._turn(), self._tools
+        with (
+            contextlib.suppress(BmcError, ConfigError, OperationError),
+            tools.locks.hold(self._bmc, turn),
+            _opened(turn, self._bmc, tools),
+        ):
+            keep_screen(turn)
+
     def _turn(self) -> Turn:
         tools, job = self._tools, self._job
         action = f" {job.asked.get('action', '')}" if job.kind is JobKind.POWER else ""
         where = (tools.store, tools.arrived, tools.leaving, tools.screens)
         return Turn(self._node, f"{job.kind}{action}", job.by, *where, job=job.id)
+
+
+def _opened(turn: Turn, bmc: Bmc, tools: Tools) -> AbstractContextManager[Driver]:
+    return opened(turn, bmc, tools.safe, tools.opener)
 
 
 def begun(job: Job, before: Memory, now: float) -> Memory:
