@@ -11,14 +11,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import bmc, dhcp, media, program, real, script, storm, tftp
+from benchmarks import bmc, dhcp, installs, media, program, real, script, storm, tftp
 from benchmarks.compare import row, table, take_turns
 from benchmarks.work import SIZES, Size, Work
 from netboot.errors import OperationError
 
 WORKS = {
     work.name: work
-    for module in (dhcp, tftp, media, script, storm, real, program, bmc)
+    for module in (dhcp, tftp, media, script, storm, real, program, bmc, installs)
     for work in module.WORKS
 }
 

@@ -82,6 +82,12 @@ def test_the_room_of_bmcs_is_flipped_and_cycled(monkeypatch: pytest.MonkeyPatch)
     assert ratio
 
 
+def test_a_room_of_machines_is_installed() -> None:
+    _title, one, ours, *_ = run.measure(run.WORKS["installs"], Size(runs=1, scale=0.004))
+    assert one.startswith("one alone ")
+    assert "FAILED" not in one + ours
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(
     "name", ["dhcp", "tftp-200-4", "http-ranges", "ipxe-script", "boot-storm", "idle"]

@@ -163,6 +163,24 @@ class TestFollowing:
         )
         expect(compared.get_by_role("row", name=re.compile("^iPXE"))).to_contain_text("under way")
 
+    def test_an_installer_s_log_is_shown_and_pushes_no_boot_out(
+        self, site: DashboardSite, one: Machine, link: BootLink, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number)
+        link.tell(*events([*FIRMWARE, *LOADER, *SCRIPT, *KERNEL], one.number, one.name))
+        chatter = [(Kind.SYSLOG, f"debootstrap: package {line}", {}) for line in range(600)]
+        link.tell(*events(chatter[:300], one.number, one.name))
+        page = seen.open(f"#/nodes/{one.name}")
+        lines = page.get_by_role("log", name="Installer's log").locator("> div")
+        expect(lines).to_have_count(300)
+        link.tell(*events(chatter[300:], one.number, one.name))
+        expect(lines).to_have_count(600)
+        expect(lines.last).to_contain_text("package 599")
+        expect(strip(page)).to_have_accessible_name(re.compile("Boot: at installer.*TFTP done"))
+        page.goto(f"{site.url}/#/")
+        row = page.locator("tbody")
+        expect(strip(row)).to_have_accessible_name(re.compile("Boot: at installer.*TFTP done"))
+
     def test_what_went_wrong_comes_first_with_its_usual_cause(
         self, site: DashboardSite, many: list[Machine], link: BootLink, seen: Watched
     ) -> None:
@@ -289,7 +307,11 @@ class TestFolding:
         now, place, found = 1e9, 0, [Event(Kind.DISCOVER, mac(1), "n1", time=1e9)]
         for _ in range(chance.randrange(1, 40)):
             now += chance.choice([0.1, 1.0, 20.0, 299.0, 301.0])
-            place = (place + 1) % len(self.SAID) if chance.random() < 0.7 else chance.randrange(22)
+            place = (
+                (place + 1) % len(self.SAID)
+                if chance.random() < 0.7
+                else chance.randrange(len(self.SAID))
+            )
             kind, data = self.SAID[place]
             found.append(Event(kind, mac(1), "n1", "", data, now))
         return found
@@ -386,6 +408,19 @@ class TestActing:
         page.get_by_role("link", name="Audit").click()
         expect(page.get_by_role("row", name=re.compile("retry")).first).to_contain_text("admin")
 
+    def test_what_is_out_of_service_comes_back(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number)
+        site.ask("POST", "nodes:state", {"names": [one.name], "cause": "maintain"})
+        page = seen.open(f"#/nodes/{one.name}")
+        expect(page.get_by_role("button", name="Install…")).to_have_accessible_description(
+            f"{one.name} is out of service (maintenance)."
+        )
+        page.get_by_role("button", name="Back to service…").click()
+        page.get_by_role("dialog").get_by_role("button", name="Put ").click()
+        expect(page.locator(".title .badge")).to_have_text("enrolled")
+
     def test_many_are_asked_at_once(
         self, site: DashboardSite, many: list[Machine], seen: Watched
     ) -> None:
@@ -471,7 +506,7 @@ class TestBeginning:
         page = seen.open(token=site.new_token("leaver", "operate"))
         live(page)
         site.ask("DELETE", "tokens/leaver")
-        page.get_by_role("link", name="Network").click()
+        page.evaluate("location.hash = '#/network'")  # unless its stream has ended already
         expect(page.get_by_label("Token", exact=True)).to_be_visible()
 
     def test_without_a_node_it_says_what_to_do_and_enrols_a_machine_that_asks(

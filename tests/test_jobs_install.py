@@ -9,7 +9,7 @@ import pytest
 from netboot.bmc.model import PowerAction, PowerState
 from netboot.control.bmc_shapes import PowerAsked
 from netboot.errors import BmcError, OperationError
-from netboot.events import Kind
+from netboot.events import Event, Kind
 from netboot.job import JobKind, JobState
 from netboot.jobs import bmc_turn, runner
 from netboot.model import State
@@ -381,6 +381,29 @@ class TestEnds:
         site.submit()
         site.turns()
         assert site.job().outcome == "netboot itself is at fault: ZeroDivisionError"
+
+
+class TestAway:
+    def test_a_machine_that_went_far_while_nobody_looked_is_not_restarted(
+        self, site: JobSite
+    ) -> None:
+        """Control is away, and comes back to more of its installer's log than anybody reads."""
+        bmc = site.add("n1")
+        site.submit()
+        site.turns()
+        mac = site.store.get("n1").macs[0]
+        boot = [
+            Event(kind, mac, "n1", "said", data, site.now + at)
+            for at, (kind, data) in enumerate(BOOT, start=60)
+        ]
+        log = [
+            Event(Kind.SYSLOG, mac, "n1", "a line", {}, site.now + 100 + at) for at in range(500)
+        ]
+        site.store.append_events(boot + log)
+        site.now += 1_000
+        site.turns()
+        assert site.job().stage == "installer"
+        assert bmc.asked.count("power cycle") == 1
 
 
 class TestKilled:

@@ -11,7 +11,10 @@ import pytest
 from netboot.bmc.model import PowerAction
 from netboot.errors import OperationError
 from netboot.job import JobKind, JobState
+from netboot.jobs import bmc_locks
 from netboot.jobs import worker as module
+from netboot.jobs.bmc_locks import BmcLocks
+from netboot.jobs.bmc_turn import Turn
 from netboot.jobs.owner import owner_in
 from netboot.jobs.worker import Worker
 from tests.job_site import JobSite
@@ -142,3 +145,22 @@ def test_a_process_has_the_same_name_after_each_restart(tmp_path: Path) -> None:
     assert (tmp_path / "owner").stat().st_mode & 0o777 == 0o600
     (tmp_path / "owner").write_text("")  # it was killed as it wrote it
     assert owner_in(tmp_path) not in ("", name)
+
+
+def test_a_bmc_that_another_replica_speaks_to_is_left_to_it(
+    site: JobSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bmc_locks, "PATIENCE", 0.3)
+    site.add("n1")
+    node, bmc = site.store.get("n1"), site.store.bmc("n1")
+    assert bmc is not None
+    where = (site.store, lambda: None, site.tools.leaving)
+    job, operator = (Turn(node, "install", "alice", *where, job=number) for number in (1, 0))
+    there = BmcLocks(site.store, "there")
+    with there.hold(bmc, job):
+        for turn in (job, operator):
+            with pytest.raises(OperationError, match="another netboot speaks to it"):
+                site.locks.hold(bmc, turn).__enter__()
+    with site.locks.hold(bmc, operator):
+        assert site.locks.under_way() == {"n1": "begins"}
+    assert site.locks.under_way() == {}

@@ -13,13 +13,13 @@ from netboot.errors import BmcError
 from netboot.events import Kind
 from netboot.jobs.bmc_turn import Turn, keep_screen
 from netboot.jobs.inspect import ASK_AGAIN
-from netboot.jobs.memory import Memory, encoded
+from netboot.jobs.memory import Memory, boot_of, encoded
 from netboot.jobs.step import Drive
 from netboot.jobs.tools import Tools
 from netboot.jobs.watching import forget_boot
 from netboot.store.job_shapes import Claimed
 
-_SIGNS = (Kind.DISCOVER, Kind.REQUEST_4011, Kind.LOADER, Kind.SCRIPT)
+_SIGNS = frozenset({Kind.DISCOVER, Kind.REQUEST_4011, Kind.LOADER, Kind.SCRIPT})
 """What shows that a machine came to us."""
 _STOPS = (PowerAction.OFF, PowerAction.SHUTDOWN)
 
@@ -128,9 +128,13 @@ class Driving:
         """What the machine sent, by its timeline; nobody waits in a turn."""
         turn = self._turn
         event = turn.store.heard(turn.node.name, _SIGNS, since)
-        if event is None:
+        if event is not None:
+            when = event.time - since
+            return f"{event.kind.value} from {event.mac or turn.mac} after {when:.0f} s"
+        boot = boot_of(self.memory.watched)  # much may have come since, as after a long absence
+        if boot is None or boot.begun < since or not _SIGNS.intersection(boot.seen):
             return None
-        return f"{event.kind.value} from {event.mac or turn.mac} after {event.time - since:.0f} s"
+        return f"its boot began after {boot.begun - since:.0f} s"
 
 
 def _nothing(_mac: str, _since: float, _timeout: float) -> str | None:

@@ -30,7 +30,7 @@ const POWER = {
 };
 
 /** The actions in the order they stand on a node's page. */
-export const ACTIONS = ["install", "on", "off", "cycle", "reset", "rescue", "cancel", "retry"];
+export const ACTIONS = ["install", "on", "off", "cycle", "reset", "rescue", "resume", "cancel", "retry"];
 
 const NAMES = {
   install: "Install…",
@@ -39,9 +39,16 @@ const NAMES = {
   cycle: "Power cycle…",
   reset: "Reset…",
   rescue: "Rescue…",
+  resume: "Back to service…",
   cancel: "Cancel job…",
   retry: "Retry job…",
 };
+
+/** The states that interrupt a life, and the command whose --off ends each. */
+const OUT_OF_SERVICE = { rescue: "rescue", maintenance: "maintenance", retired: "retire" };
+/** The states of netboot/lifecycle.py from which a rescue begins; an installation also begins anew. */
+const AT_REST = ["enrolled", "available", "installed", "failed"];
+const INSTALLABLE = [...AT_REST, "inspecting", "installing", "reinstalling"];
 
 /** Why an action cannot be asked for now, one sentence; "" where it can. */
 export function hindrance(action, node, { model, session }) {
@@ -51,7 +58,9 @@ export function hindrance(action, node, { model, session }) {
   if (action === "cancel") return job ? "" : absent(model) || `No job of ${node.name} is under way.`;
   if (action === "retry") return retryHindrance(node, model, job);
   if (job && job.kind !== "power" && job.kind !== "inspect") return `Job ${job.id} (${job.kind}) is under way.`;
-  if (action === "rescue") return absent(model);
+  if (action === "resume") return node.state in OUT_OF_SERVICE ? "" : `${node.name} is in service.`;
+  if (node.state in OUT_OF_SERVICE) return `${node.name} is out of service (${node.state}).`;
+  if (action === "rescue") return AT_REST.includes(node.state) ? absent(model) : `${node.name} is ${node.state}.`;
   return installHindrance(node, model);
 }
 
@@ -70,7 +79,7 @@ function retryHindrance(node, model, job) {
 }
 
 function installHindrance(node, model) {
-  if (["retired", "maintenance"].includes(node.state)) return `${node.name} is ${node.state}.`;
+  if (!INSTALLABLE.includes(node.state)) return `${node.name} is ${node.state}.`;
   const profile = profileOf(node, model);
   if (profile && !profile.installs) return `Its profile ${profile.name} installs nothing.`;
   return "";
@@ -178,11 +187,9 @@ function powerAsked(action, nodes) {
   };
 }
 
-const HAS_SYSTEM = new Set(["installed", "rescue"]);
-
 const ASKED = {
   install(nodes, { model }) {
-    const again = nodes.filter((node) => HAS_SYSTEM.has(node.state));
+    const again = nodes.filter((node) => node.state === "installed");
     const manual = nodes.filter((node) => model.bmcs && !(node.name in model.bmcs));
     const profiles = [...new Set(nodes.map((node) => node.profile ?? "its group's profile"))].join(", ");
     const one = nodes.length === 1;
@@ -199,6 +206,15 @@ const ASKED = {
       danger: true,
       shell: `netboot node install ${listed(nodes)}${again.length ? " --reinstall" : ""}`,
       act: () => api.submit("install", nodes.map((node) => node.name), again.length ? { reinstall: true } : {}),
+    };
+  },
+  resume([node]) {
+    return {
+      title: `Put ${node.name} back to service?`,
+      says: [`It goes back from ${node.state} to what it was before. What the machine does right now, it goes on doing.`],
+      does: `Put ${node.name} back to service`,
+      shell: `netboot node ${OUT_OF_SERVICE[node.state]} ${node.name} --off`,
+      act: () => api.changeState([node.name], "resume"),
     };
   },
   rescue(nodes) {

@@ -106,11 +106,14 @@ export const signOut = () => ask("/session", { method: "DELETE" });
 export const nodes = () => whole("/nodes", "nodes");
 export const node = (name) => ask(`/nodes/${part(name)}`);
 export const addNode = (node) => send("/nodes", node);
+/** Say something of nodes that takes them to another state, such as "resume". */
+export const changeState = (names, cause) => send("/nodes:state", { names, cause });
 export const profiles = async () => (await ask("/profiles")).profiles;
 export const explain = (name) => ask(`/nodes/${part(name)}/explain`);
 
-export async function timeline(who, { after, limit } = {}) {
-  return (await ask(`/timeline/${part(who)}${query({ after, limit })}`)).events.map(flat);
+/** A machine's events; with `log` all lines of its installer's log too. */
+export async function timeline(who, { after, limit, log } = {}) {
+  return (await ask(`/timeline/${part(who)}${query({ after, limit, log })}`)).events.map(flat);
 }
 
 /** Machines nobody registered, each with what it said of itself when it asked last. */

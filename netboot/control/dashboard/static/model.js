@@ -5,8 +5,10 @@ import { boots } from "./boots.js";
 
 const MAX_EVENTS = 400;
 /** Events of one node that are kept for its boots; a whole boot is some dozens. */
-const MAX_LOOKED_AT = 1500;
-/** Events of the node whose page is open. */
+const MAX_LINES = 20;
+/** Lines of its installer's log and its console likewise. */
+const MAX_LOOKED_AT = 1000;
+/** Of each of the two, of the node whose page is open. */
 const FIRST_LOOK = 100;
 /** Events asked of each node when the page opens. */
 const AT_ONCE = 5;
@@ -25,6 +27,7 @@ const REFRESH_SOON = 250;
 
 const MOVES_NODES = new Set(["state", "installed", "script", "override", "job"]);
 const NOT_ITS_OWN = new Set(["lost"]);
+const LINES = new Set(["syslog", "console"]);
 
 export class Model {
   nodes = new Map();
@@ -175,9 +178,12 @@ export class Model {
   /** Keep more of one node's events, while its page is open. */
   async lookAt(name) {
     this.#watched = name;
-    const found = await api.timeline(name, { limit: MAX_LOOKED_AT });
+    const [events, withLog] = await Promise.all([
+      api.timeline(name, { limit: MAX_LOOKED_AT }),
+      api.timeline(name, { limit: MAX_LOOKED_AT, log: true }),
+    ]);
     this.#looked.add(name);
-    this.#keep(name, found);
+    this.#keep(name, merged(events, withLog));
   }
 
   lookAway(name) {
@@ -212,8 +218,7 @@ export class Model {
     const known = this.events(name);
     const last = known.at(-1)?.id ?? 0;
     let all = events.every((event, at) => event.id > (at ? events[at - 1].id : last)) ? [...known, ...events] : merged(known, events);
-    const most = this.#watched === name ? MAX_LOOKED_AT : MAX_EVENTS;
-    if (all.length > most) all = all.slice(-most);
+    all = this.#watched === name ? newest(all, MAX_LOOKED_AT, MAX_LOOKED_AT) : newest(all, MAX_EVENTS, MAX_LINES);
     this.#events.set(name, all);
     this.#boots.set(name, boots(all));
     this.#tell(name);
@@ -257,6 +262,13 @@ export class Model {
 }
 
 const ended = (job) => ["done", "failed", "cancelled"].includes(job.state);
+
+/** The newest of them, so many events and so many lines: a long log pushes no boot out. */
+function newest(all, events, lines) {
+  if (all.length <= Math.min(events, lines)) return all;
+  const left = [events, lines];
+  return all.toReversed().filter((event) => left[Number(LINES.has(event.kind))]-- > 0).reverse();
+}
 
 function merged(known, more) {
   const all = new Map([...known, ...more].map((event) => [event.id, event]));
