@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +19,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from netboot.events import Event, Kind
 from netboot.frames import MAX_FROM_CONTROL, Ack, Batch, Counts, Hello, Message, Unpacker, pack
 from netboot.model import Mac
+from tests.waiting import PATIENCE, await_
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
-"""Seconds a busy machine gets for what takes a moment."""
 CHROMIUM = (
     "--no-sandbox",
     "--disable-gpu",
@@ -35,15 +34,6 @@ CHROMIUM = (
 )
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 375, "height": 760}
-
-
-def await_(condition: Callable[[], T], what: str) -> T:
-    """Wait until ``condition()`` is true and give what it gave."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {PATIENCE} s"
-        time.sleep(0.02)
-    return found
 
 
 def mac(number: int) -> Mac:

@@ -3,7 +3,7 @@
 import random
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,13 +16,12 @@ from netboot.media import library
 from netboot.model import Mac
 from netboot.wire import dhcp4, iana, tftp
 from netboot.wire.dhcp4 import Message
+from tests.waiting import PATIENCE
 
 GOLDEN = Path(__file__).parent / "golden" / "packets"
 UEFI = "ovmf-pxe-discover"
 UEFI_4011 = "ovmf-pxe-request-4011"
 IPXE = "ipxe-snponly-discover"
-PATIENCE = 60.0
-"""Seconds in which what must come has come, however busy the machine is."""
 SILENCE = 10.0
 """Seconds after which an answer will not come."""
 ASK_AGAIN = 1.0
@@ -35,15 +34,6 @@ def golden(name: str, mac: str, **fields: str | int) -> Message:
     """What real firmware sent, as the machine with ``mac`` would send it now."""
     captured = dhcp4.parse((GOLDEN / f"{name}.bin").read_bytes())
     return replace(captured, chaddr=Mac(mac), xid=random.getrandbits(32), **fields)  # type: ignore[arg-type]
-
-
-def await_(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
-    """Wait until ``condition()`` is true and give what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 class PxeClient:

@@ -16,7 +16,7 @@ import msgspec
 from netboot.frames import MAX_FROM_CONTROL, Ack, Batch, Feed, Hello, Message, Unpacker, pack
 from netboot.jobs.owner import FILE
 from netboot.snapshot import Snapshot, decode
-from tests.pxe_peer import await_
+from tests.waiting import await_
 
 PATIENCE = 60.0
 

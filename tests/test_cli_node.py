@@ -5,40 +5,24 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netboot import config
-from netboot.cli.main import main
 from netboot.control import inventory
 from netboot.control.lock import DataLock
 from netboot.errors import ConfigError
+from tests.cli_here import Cli
+from tests.waiting import await_
 
 UUID = "4c4c4544-004d-3510-8052-b4c04f4a3132"
 M1, M2, M3 = (f"52:54:00:00:00:0{n}" for n in (1, 2, 3))
 
 
-class Cli:
-    """Runs the command in this process, as a shell would see it."""
-
-    def __init__(
-        self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.file = file
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *words: str | Path) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
-        line = ["netboot", "--config", str(self.file), *map(str, words)]
-        self._monkeypatch.setattr(sys, "argv", line)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err
+class Nodes(Cli):
+    """What it says of nodes."""
 
     def nodes(self) -> list[dict[str, object]]:
         code, out, err = self("node", "list", "--json")
@@ -54,13 +38,6 @@ def configured(folder: Path) -> Path:
     file = folder / "netboot.toml"
     file.write_text(f'[server]\ndata_dir = "{folder}/data"\n[api]\nlisten = "127.0.0.1:{port}"\n')
     return file
-
-
-def await_(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +58,16 @@ def cli(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Cli:
+) -> Nodes:
     if request.param == "alone":
-        return Cli(configured(tmp_path), monkeypatch, capsys)
-    found = Cli(request.getfixturevalue("served"), monkeypatch, capsys)
+        return Nodes(configured(tmp_path), monkeypatch, capsys)
+    found = Nodes(request.getfixturevalue("served"), monkeypatch, capsys)
     for node in found.nodes():
         found("node", "remove", str(node["name"]))
     return found
 
 
-def test_a_node_from_birth_to_end(cli: Cli) -> None:
+def test_a_node_from_birth_to_end(cli: Nodes) -> None:
     assert cli(
         *("node", "add", "n1", "--mac", "52-54-00-00-00-01", "--mac", M2),
         *("--profile", "debian-12", "--label", "rack=a", "--set", "hostname=n1", "--set", "x=a=b"),
@@ -120,7 +97,7 @@ def test_a_node_from_birth_to_end(cli: Cli) -> None:
     assert cli.nodes() == []
 
 
-def test_a_machine_may_be_known_without_an_address(cli: Cli) -> None:
+def test_a_machine_may_be_known_without_an_address(cli: Nodes) -> None:
     known = ("--uuid", UUID.upper(), "--serial", "cz1", "--asset-tag", "row 7")
     assert cli("node", "add", "n1", *known, "--profile", "local", "--loader", "ipxe.efi") == (
         0,
@@ -151,14 +128,14 @@ def test_a_machine_may_be_known_without_an_address(cli: Cli) -> None:
     ]
 
 
-def test_what_is_listed_can_be_imported(cli: Cli, tmp_path: Path) -> None:
+def test_what_is_listed_can_be_imported(cli: Nodes, tmp_path: Path) -> None:
     cli("node", "add", "n1", "--mac", M1, "--serial", "a1", "--profile", "local", "--set", "a=b")
     file = tmp_path / "nodes.yaml"
     file.write_text(cli("node", "list", "--json")[1])
     assert cli("node", "import", file) == (0, "0 added, 0 changed, 1 unchanged\n", "")
 
 
-def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
+def test_a_list_is_a_table_and_labels_choose(cli: Nodes) -> None:
     cli("node", "add", "n1", "--mac", M1, "--profile", "debian-12", "--label", "rack=a")
     cli("node", "add", "node-2", "--mac", M2, "--profile", "local")
     assert cli("node", "list")[1] == (
@@ -171,7 +148,7 @@ def test_a_list_is_a_table_and_labels_choose(cli: Cli) -> None:
     ]
 
 
-def test_an_installed_machine_is_installed_again_only_when_that_is_said(cli: Cli) -> None:
+def test_an_installed_machine_is_installed_again_only_when_that_is_said(cli: Nodes) -> None:
     rack = ("--profile", "debian-12", "--label", "rack=a")
     cli("node", "add", "n1", "--mac", M1, *rack, "--installed")
     cli("node", "add", "n2", "--mac", M2, *rack)
@@ -197,7 +174,7 @@ def test_an_installed_machine_is_installed_again_only_when_that_is_said(cli: Cli
         (("n1",), "node n1: its profile local installs nothing; these do: debian-12, "),
     ],
 )
-def test_what_cannot_be_installed_is_said(cli: Cli, words: tuple[str, ...], problem: str) -> None:
+def test_what_cannot_be_installed_is_said(cli: Nodes, words: tuple[str, ...], problem: str) -> None:
     cli("node", "add", "n1", "--mac", M1, "--profile", "local")
     code, out, err = cli("node", "install", *words)
     assert (code, out) == (2, "")
@@ -238,7 +215,7 @@ def test_what_cannot_be_installed_is_said(cli: Cli, words: tuple[str, ...], prob
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    cli: Cli, words: tuple[str, ...], problem: str
+    cli: Nodes, words: tuple[str, ...], problem: str
 ) -> None:
     cli("node", "add", "n1", "--mac", M1, "--profile", "local")
     before = cli.nodes()
@@ -261,7 +238,7 @@ GOOD_FILE = f"""
 
 class TestImport:
     def test_a_file_is_taken_as_it_was_typed_and_again_changes_nothing(
-        self, cli: Cli, tmp_path: Path
+        self, cli: Nodes, tmp_path: Path
     ) -> None:
         file = tmp_path / "nodes.yaml"
         file.write_text(GOOD_FILE)
@@ -314,7 +291,7 @@ class TestImport:
         ],
     )
     def test_one_mistake_and_nothing_changes(
-        self, cli: Cli, tmp_path: Path, addition: str, problem: str
+        self, cli: Nodes, tmp_path: Path, addition: str, problem: str
     ) -> None:
         known = ("--mac", "52:54:00:00:00:0a", "--serial", "A1", "--profile", "local")
         cli("node", "add", "n0", *known)
@@ -327,7 +304,7 @@ class TestImport:
         assert err.count("\n") == 1
         assert cli.nodes() == before
 
-    def test_a_file_that_is_not_there(self, cli: Cli, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_there(self, cli: Nodes, tmp_path: Path) -> None:
         code, _, err = cli("node", "import", tmp_path / "none.yaml")
         assert code == 2
         assert err == (

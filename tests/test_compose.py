@@ -16,7 +16,7 @@ from netboot.lab.packets import http_target
 from netboot.media import mirror as debian_mirror
 from tests.conftest import CACHE
 from tests.container_site import BRIDGE_ADDRESS, Composed
-from tests.pxe_peer import await_
+from tests.waiting import await_
 
 pytestmark = [pytest.mark.root, pytest.mark.mirror]
 

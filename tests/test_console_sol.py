@@ -24,8 +24,8 @@ from netboot.errors import BmcError
 from netboot.lab.bmc.machine import FakeMachine
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.lab.ipmi_sol import RETRIES, RETRY_INTERVAL, SolPayloads
-from tests.pxe_peer import await_
 from tests.serial_peer import SerialMachine
+from tests.waiting import await_
 
 USER, PASSWORD = "admin", "lab-password"
 PATIENCE = 30.0

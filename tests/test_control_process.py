@@ -32,6 +32,7 @@ from netboot.frames import (
 from netboot.model import Mac, Node
 from netboot.snapshot import Snapshot, decode
 from netboot.store.store import Store
+from tests.waiting import await_
 
 M1 = Mac("52:54:00:00:00:01")
 N1 = {"name": "n1", "macs": [M1], "profile": "debian-12"}
@@ -86,15 +87,6 @@ class Site:
         finally:
             process.kill()
             process.communicate()
-
-
-def await_(condition: Any, what: str, seconds: float = 60) -> Any:
-    """Wait until ``condition()`` is true and give what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
-        time.sleep(0.01)
-    return found
 
 
 def asked(store: Store, count: int) -> list[Event]:

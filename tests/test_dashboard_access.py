@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, expect
 from netboot.events import Event, Kind
 from tests.dashboard_site import (
     FIRMWARE,
-    PATIENCE,
     PHONE,
     WHOLE,
     BootLink,
@@ -24,6 +23,7 @@ from tests.dashboard_site import (
     mac,
     watched,
 )
+from tests.waiting import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1000)
 Scheme = Literal["light", "dark"]

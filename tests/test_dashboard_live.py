@@ -21,18 +21,17 @@ from tests.dashboard_site import (
     IPXE,
     KERNEL,
     LOADER,
-    PATIENCE,
     SCRIPT,
     WHOLE,
     BootLink,
     DashboardSite,
     Watched,
-    await_,
     chromium,
     events,
     mac,
     watched,
 )
+from tests.waiting import PATIENCE, await_
 
 expect.set_options(timeout=PATIENCE * 1000)
 HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"

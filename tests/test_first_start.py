@@ -5,7 +5,8 @@ import pytest
 from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site
-from tests.pxe_peer import ASK_AGAIN, PxeClient, await_, tftp_blocks
+from tests.pxe_peer import ASK_AGAIN, PxeClient, tftp_blocks
+from tests.waiting import await_
 
 pytestmark = [pytest.mark.root, pytest.mark.mirror]
 

@@ -19,7 +19,8 @@ from netboot.events import Kind
 from netboot.lab.namespaces import Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site, kinds
-from tests.pxe_peer import IPXE, PxeClient, await_, stock, tftp_blocks
+from tests.pxe_peer import IPXE, PxeClient, stock, tftp_blocks
+from tests.waiting import await_
 
 pytestmark = pytest.mark.root
 

@@ -11,7 +11,8 @@ from netboot.events import Kind
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site
-from tests.pxe_peer import ASK_AGAIN, PxeClient, await_, stock, tftp_blocks
+from tests.pxe_peer import ASK_AGAIN, PxeClient, stock, tftp_blocks
+from tests.waiting import await_
 
 pytestmark = pytest.mark.root
 

@@ -18,7 +18,7 @@ from netboot.lab import owner, packets
 from netboot.lab.capture import Capture
 from netboot.lab.dhcp import PlainDhcp, Relay
 from netboot.lab.namespaces import Host, Lan
-from tests.pxe_peer import await_
+from tests.waiting import await_
 
 GOLDEN = Path(__file__).parent / "golden" / "packets"
 

@@ -20,7 +20,7 @@ from netboot.store.store import Store
 from netboot.store.timeline import Retention
 from netboot.store.trouble import Away, NoRoom
 from tests.postgres import USER, Cluster, cluster_running
-from tests.pxe_peer import await_
+from tests.waiting import await_
 
 M1 = Mac("52:54:00:00:00:01")
 

@@ -20,8 +20,8 @@ from netboot.lab.bmc.virtual import VirtualBmc
 from netboot.model import State
 from netboot.store.store import Store
 from tests.postgres import cluster_running
-from tests.pxe_peer import await_
 from tests.replica_site import Boot, Replica
+from tests.waiting import await_
 
 NEXT_VERSION = Path(__file__).parent / "next_version.py"
 BOOT: tuple[tuple[str, dict[str, object]], ...] = (

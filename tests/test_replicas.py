@@ -15,8 +15,8 @@ from netboot.model import Mac, Node
 from netboot.store.database import Topic
 from netboot.store.store import Store
 from tests.postgres import Cluster, cluster_running
-from tests.pxe_peer import await_
 from tests.replica_site import Boot, Replica
+from tests.waiting import await_
 
 M1 = Mac("52:54:00:00:00:01")
 N1 = {"name": "n1", "macs": [M1], "profile": "local"}

@@ -22,16 +22,8 @@ from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site, kinds
-from tests.pxe_peer import (
-    ASK_AGAIN,
-    IPXE,
-    UEFI,
-    PxeClient,
-    TftpError,
-    await_,
-    stock,
-    tftp_blocks,
-)
+from tests.pxe_peer import ASK_AGAIN, IPXE, UEFI, PxeClient, TftpError, stock, tftp_blocks
+from tests.waiting import await_
 
 pytestmark = pytest.mark.root
 

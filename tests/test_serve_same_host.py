@@ -15,7 +15,8 @@ from netboot.lab.program import Program
 from netboot.lab.site import Site
 from netboot.wire import dhcp4, iana
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
-from tests.pxe_peer import ASK_AGAIN, UEFI, UEFI_4011, PxeClient, await_, golden, replies, stock
+from tests.pxe_peer import ASK_AGAIN, UEFI, UEFI_4011, PxeClient, golden, replies, stock
+from tests.waiting import await_
 
 pytestmark = pytest.mark.root
 

@@ -7,7 +7,8 @@ import pytest
 from netboot.events import Kind
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.site import Site
-from tests.pxe_peer import PATIENCE, PxeClient, await_
+from tests.pxe_peer import PxeClient
+from tests.waiting import PATIENCE, await_
 
 pytestmark = pytest.mark.root
 

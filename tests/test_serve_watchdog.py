@@ -16,7 +16,8 @@ from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.namespaces import Lan
 from netboot.lab.program import Program
 from netboot.lab.site import Site
-from tests.pxe_peer import await_, stock
+from tests.pxe_peer import stock
+from tests.waiting import await_
 
 pytestmark = pytest.mark.root
 

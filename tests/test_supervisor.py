@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from netboot.supervisor import BACKOFF, HEALTHY_AFTER, LOOK_EVERY, Program, command_for
+from tests.waiting import await_
 
 SUPERVISE = """
 import sys
@@ -45,14 +45,6 @@ def supervise() -> Iterator[Supervise]:
     for process in started:
         process.terminate()
         process.communicate(timeout=60)
-
-
-def await_(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.01)
-    return found
 
 
 def children(process: "subprocess.Popen[str]", count: int) -> list[psutil.Process]:
