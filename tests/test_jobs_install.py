@@ -12,6 +12,7 @@ from netboot.errors import BmcError, OperationError
 from netboot.events import Event, Kind
 from netboot.job import JobKind, JobState
 from netboot.jobs import bmc_turn, runner
+from netboot.jobs.worker import SETTLES
 from netboot.model import State
 from netboot.store.job_shapes import Fenced
 from tests.fake_bmc import FakeBmc
@@ -387,7 +388,7 @@ class TestAway:
     def test_a_machine_that_went_far_while_nobody_looked_is_not_restarted(
         self, site: JobSite
     ) -> None:
-        """Control is away, and comes back to more of its installer's log than anybody reads."""
+        """Control is away, and comes back to more than is looked through for a first sign."""
         bmc = site.add("n1")
         site.submit()
         site.turns()
@@ -396,12 +397,35 @@ class TestAway:
             Event(kind, mac, "n1", "said", data, site.now + at)
             for at, (kind, data) in enumerate(BOOT, start=60)
         ]
-        log = [
-            Event(Kind.SYSLOG, mac, "n1", "a line", {}, site.now + 100 + at) for at in range(500)
-        ]
+        log = [Event(Kind.PROGRESS, mac, "n1", "", {}, site.now + 100 + at) for at in range(500)]
         site.store.append_events(boot + log)
         site.now += 1_000
         site.turns()
+        assert site.job().stage == "installer"
+        assert bmc.asked.count("power cycle") == 1
+
+    def test_what_happened_while_we_were_away_is_waited_for_before_a_deadline_counts(
+        self, site: JobSite
+    ) -> None:
+        """The boot program has it, and brings it some moments after our start."""
+        bmc = site.add("n1")
+        site.submit()
+        site.turns()
+        reset = site.now
+        site.now += 4_000
+        site.worker._settled = site.now + SETTLES
+        site.turns()
+        assert (site.job().stage, site.job().due) == ("power-on", site.now + SETTLES)
+        mac = site.store.get("n1").macs[0]
+        boot = [
+            Event(kind, mac, "n1", "said", data, reset + at)
+            for at, (kind, data) in enumerate(BOOT, start=60)
+        ]
+        site.store.append_events(boot[:3])
+        site.turns()
+        assert site.job().state is JobState.ACTIVE
+        site.store.append_events(boot[3:])
+        site.pass_(SETTLES)
         assert site.job().stage == "installer"
         assert bmc.asked.count("power cycle") == 1
 

@@ -48,6 +48,7 @@ class JobTurn:
     Args:
         tools: with which.
         claimed: the job.
+        settled: until then, epoch seconds, a machine's events may still be on their way to us.
 
     Attributes:
         memory: what the next turn must know.
@@ -57,8 +58,9 @@ class JobTurn:
         ValueError: its memory cannot be read.
     """
 
-    def __init__(self, tools: Tools, claimed: Claimed) -> None:
+    def __init__(self, tools: Tools, claimed: Claimed, settled: float = 0.0) -> None:
         self._tools = tools
+        self._settled = settled
         self._claimed = claimed
         self._job = claimed.job
         self._node = tools.store.get(claimed.job.node)
@@ -77,6 +79,8 @@ class JobTurn:
                 self._look()  # its machine may still be at work
             self.memory = begun(self._job, self.memory, self._tools.clock())
         self._look()
+        if self._too_late_to_say():
+            return self._hold_on()
         step = self._plan()
         if isinstance(step, Drive | Inspect):
             pause = self._with_bmc()
@@ -87,6 +91,19 @@ class JobTurn:
         if isinstance(step, Ends) and step.state is JobState.FAILED and self.memory.watched.last:
             self._keep_screen()
         return step
+
+    def _too_late_to_say(self) -> bool:
+        """Whether a deadline passed while we were away, and its machine may yet be heard."""
+        deadline, now = self._job.deadline, self._tools.clock()
+        return deadline is not None and deadline <= now < self._settled
+
+    def _hold_on(self) -> Waits | Ends:
+        """Wait until what the machine did meanwhile is here; only its success counts before."""
+        step = self._plan(driven=True)
+        if isinstance(step, Ends) and step.state is JobState.DONE:
+            return step
+        job = self._job
+        return Waits(job.stage, job.waits_for, job.since, job.deadline, self._settled)
 
     def _plan(self, *, driven: bool = False, pause: Pause | None = None) -> Step:
         hands = hands_of(self._bmc, self._job)

@@ -25,6 +25,9 @@ POLL = 1.0
 LEAST_PAUSE = 0.02
 """Seconds from one look that found nothing to the next."""
 
+SETTLES = 15.0
+"""Seconds after our start in which boot programs bring what happened while we were away."""
+
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,7 @@ class Worker:
         self._woken = False
         self._running = 0
         self._failing = False
+        self._settled = 0.0
 
     def start(self) -> None:
         """Begin. Whoever had our name before is dead, since we have his data folder's lock.
@@ -54,6 +58,7 @@ class Worker:
             OperationError: the store could not do it.
         """
         self._store.forsake(self._owner)
+        self._settled = self._tools.clock() + SETTLES
         threading.Thread(target=self._run, name="jobs", daemon=True).start()
 
     def wake(self) -> None:
@@ -127,7 +132,7 @@ class Worker:
         if claimed.job.cancelling and self._cancelled(claimed):
             return
         try:
-            turn = JobTurn(self._tools, claimed)
+            turn = JobTurn(self._tools, claimed, self._settled)
             step = turn.take()
         except Unknown:
             step = Ends(JobState.FAILED, f"node {claimed.job.node} is gone")
@@ -162,4 +167,4 @@ class Worker:
 
 
 def _again(job: Job, now: float) -> Waits:
-    return Waits(job.stage, job.waits_for, job.since, job.deadline, now)
+    return Waits(job.stage, job.waits_for, job.since, job.deadline, now + POLL)
