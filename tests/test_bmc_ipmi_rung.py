@@ -18,8 +18,9 @@ from netboot.bmc.redfish import RedfishDriver
 from netboot.lab.bmc.machine import FakeMachine
 from netboot.lab.bmc.virtual import VirtualBmc
 from netboot.lab.ipmi_bmc import IpmiBmc
+from tests.cli_here import Cli
 from tests.fakes import Clock
-from tests.test_cli_node import Cli, configured
+from tests.test_cli_node import configured
 
 LOCALHOST, USER, PASSWORD = "127.0.0.1", "admin", "lab-password"
 PXE = BootOverride(BootTarget.PXE)

@@ -21,8 +21,10 @@ from netboot.control import inventory
 from netboot.control.bmc_shapes import Answer
 from netboot.control.peers import user_name
 from netboot.errors import BmcError
+from tests.cli_here import Cli
 from tests.fake_bmc import FakeBmc
-from tests.test_cli_node import Cli, await_, configured
+from tests.test_cli_node import configured
+from tests.waiting import await_
 
 SECRET = "calvin-5ecret"  # noqa: S105 -- looked for where it must not be
 NODES = ("n1", "n2", "n3")

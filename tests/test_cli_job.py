@@ -21,7 +21,8 @@ from netboot.job import Job, JobKind, JobState
 from netboot.model import Mac
 from netboot.stages.pace import pace
 from netboot.store.store import Store
-from tests.test_cli_node import M1, M2, Cli, await_, cli, configured, served
+from tests.test_cli_node import M1, M2, Nodes, cli, configured, served
+from tests.waiting import await_
 
 __all__ = ["cli", "served"]
 
@@ -63,9 +64,9 @@ def test_an_age(seconds: float, said: str) -> None:
 @pytest.fixture
 def server(
     served: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Cli:
+) -> Nodes:
     """While it serves, with two nodes and no job under way."""
-    found = Cli(served, monkeypatch, capsys)
+    found = Nodes(served, monkeypatch, capsys)
     for node in found.nodes():
         found("node", "remove", str(node["name"]))
     for name, mac in (("n1", M1), ("n2", M2)):
@@ -77,11 +78,11 @@ def numbers(out: str) -> list[str]:
     return re.findall(r"job (\d+):", out)
 
 
-def stored(found: Cli) -> Store:
+def stored(found: Nodes) -> Store:
     return Store(f"sqlite:///{found.file.parent}/data/netboot.db")
 
 
-def test_each_node_gets_a_job_and_it_is_said_what_it_does_first(server: Cli) -> None:
+def test_each_node_gets_a_job_and_it_is_said_what_it_does_first(server: Nodes) -> None:
     code, out, err = server("node", "install", "-l", "rack=a")
     assert code == 0
     assert [line.partition(":")[0] for line in out.splitlines()] == ["node n1", "node n2"]
@@ -94,7 +95,7 @@ def test_each_node_gets_a_job_and_it_is_said_what_it_does_first(server: Cli) -> 
     assert listed[1].split()[:3] == [first, "n1", "install"]
 
 
-def test_as_json_it_says_which_way_it_went(server: Cli) -> None:
+def test_as_json_it_says_which_way_it_went(server: Nodes) -> None:
     found = json.loads(server("node", "install", "n1", "--json", "--no-power")[1])
     assert found["way"] == "through the server"
     [made] = found["jobs"]
@@ -105,7 +106,7 @@ def test_as_json_it_says_which_way_it_went(server: Cli) -> None:
     assert (shown["way"], shown["id"]) == ("through the server", made["id"])
 
 
-def test_shown_cancelled_and_begun_again(server: Cli) -> None:
+def test_shown_cancelled_and_begun_again(server: Nodes) -> None:
     [number] = numbers(server("node", "install", "n1")[1])
     code, out, err = server("job", "cancel", number)
     assert (code, err) == (0, "")
@@ -118,7 +119,7 @@ def test_shown_cancelled_and_begun_again(server: Cli) -> None:
     assert "attempt    2" in server("job", "show", number)[1]
 
 
-def test_one_that_cannot_be_ended_hinders_no_other(server: Cli) -> None:
+def test_one_that_cannot_be_ended_hinders_no_other(server: Nodes) -> None:
     [number] = numbers(server("node", "install", "n1")[1])
     code, out, err = server("job", "cancel", "999999", number)
     assert code == 1
@@ -140,13 +141,15 @@ def test_one_that_cannot_be_ended_hinders_no_other(server: Cli) -> None:
         (("job", "show", "999999"), 2, "999999"),
     ],
 )
-def test_what_cannot_be_is_said(server: Cli, words: tuple[str, ...], code: int, said: str) -> None:
+def test_what_cannot_be_is_said(
+    server: Nodes, words: tuple[str, ...], code: int, said: str
+) -> None:
     ended, out, err = server(*words)
     assert (ended, out) == (code, "")
     assert said in err
 
 
-def test_a_second_job_is_refused_with_the_way_to_end_the_first(server: Cli) -> None:
+def test_a_second_job_is_refused_with_the_way_to_end_the_first(server: Nodes) -> None:
     [number] = numbers(server("node", "install", "n1")[1])
     code, _, err = server("node", "rescue", "n1")
     assert code == 2
@@ -157,7 +160,7 @@ def test_a_second_job_is_refused_with_the_way_to_end_the_first(server: Cli) -> N
     ("words", "state", "after"),
     [(("maintenance",), "maintenance", "enrolled"), (("retire",), "retired", "available")],
 )
-def test_states_and_back(cli: Cli, words: tuple[str, ...], state: str, after: str) -> None:
+def test_states_and_back(cli: Nodes, words: tuple[str, ...], state: str, after: str) -> None:
     cli("node", "add", "n1", "--mac", M1, "--profile", "debian-12")
     assert cli("node", *words, "n1") == (0, f"node n1: {state}\n", "")
     assert cli("node", *words, "n1", "--off") == (0, f"node n1: {after}\n", "")
@@ -165,7 +168,7 @@ def test_states_and_back(cli: Cli, words: tuple[str, ...], state: str, after: st
     assert [node["state"] for node in shown["nodes"]] == [state]
 
 
-def test_rescue_and_wipe_are_jobs(server: Cli) -> None:
+def test_rescue_and_wipe_are_jobs(server: Nodes) -> None:
     [number] = numbers(server("node", "rescue", "n1")[1])
     assert "kind       rescue" in server("job", "show", number)[1]
     [number] = numbers(server("node", "wipe", "n2", "--confirm", "n2")[1])
@@ -188,7 +191,7 @@ class TestWatch:
         finally:
             thread.join(60)
 
-    def test_it_ends_with_the_jobs_and_says_how_each_ended(self, server: Cli) -> None:
+    def test_it_ends_with_the_jobs_and_says_how_each_ended(self, server: Nodes) -> None:
         def end() -> None:
             with stored(server) as store:
                 await_(lambda: len(live(store)) == 2, "two jobs")
@@ -203,7 +206,7 @@ class TestWatch:
         assert re.search(r"^n1: installed: it called home$", out, re.MULTILINE)
         assert re.search(r"^n2: cancelled: cancelled", out, re.MULTILINE)
 
-    def test_where_all_went_well_it_is_exit_code_0(self, server: Cli) -> None:
+    def test_where_all_went_well_it_is_exit_code_0(self, server: Nodes) -> None:
         def end() -> None:
             with stored(server) as store:
                 await_(lambda: bool(live(store)), "a job")
@@ -217,7 +220,7 @@ class TestWatch:
         assert [one["state"] for one in json.loads(out)["jobs"]] == ["done"]
 
     def test_who_stops_watching_stops_nothing(
-        self, server: Cli, monkeypatch: pytest.MonkeyPatch
+        self, server: Nodes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
@@ -240,12 +243,12 @@ class TestAlone:
     @pytest.fixture
     def alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> Cli:
-        found = Cli(configured(tmp_path), monkeypatch, capsys)
+    ) -> Nodes:
+        found = Nodes(configured(tmp_path), monkeypatch, capsys)
         found("node", "add", "n1", "--mac", M1, "--profile", "debian-12")
         return found
 
-    def test_an_installation_waits_for_the_machine(self, alone: Cli) -> None:
+    def test_an_installation_waits_for_the_machine(self, alone: Nodes) -> None:
         assert alone("node", "install", "n1") == (
             0,
             "node n1: debian-12 is installed at its next network boot\n",
@@ -264,7 +267,7 @@ class TestAlone:
         ],
     )
     def test_what_needs_a_server_is_refused_and_changes_nothing(
-        self, alone: Cli, words: tuple[str, ...]
+        self, alone: Nodes, words: tuple[str, ...]
     ) -> None:
         code, out, err = alone("node", *words)
         assert (code, out) == (1, "")
@@ -274,7 +277,7 @@ class TestAlone:
 
 @pytest.mark.parametrize("words", [("--verbose", "node", "list"), ("node", "list", "--verbose")])
 def test_a_command_says_which_way_it_goes(
-    cli: Cli, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    cli: Nodes, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = logging.getLogger("netboot")
     before = ours.level

@@ -45,7 +45,7 @@ def test_the_firmware_is_typed_at_by_sol_and_seen_by_a_pikvm(tmp_path: Path) -> 
         script = [sys.executable, "-c", TO_SETUP]
         done = lab.server.run(script, timeout=TIMEOUT, env={"BMC": "password"}, check=False)
         assert done.stdout == "in set-up\n", done.stderr
-        node.machine.wait_for_serial("Boot Manager", TIMEOUT)  # it is in the log all the same
+        node.machine.program.wait_for("Boot Manager", TIMEOUT)  # it is in the log all the same
         shot = tmp_path / "screen.png"
         address = "http://10.78.0.11/api/streamer/snapshot"
         lab.server.run(["curl", "-sSf", "-u", "admin:password", "-o", shot, address])

@@ -15,7 +15,7 @@ from netboot.lab.up.guest_port import GuestPort
 from netboot.lab.up.node import QemuMachine
 from netboot.lab.up.qemu import GUEST_PORT, Hardware
 from netboot.media import cpio
-from tests.test_cli_node import await_
+from tests.waiting import await_
 
 ADDRESS = "10.78.0.11"
 BOOTED_WITHIN = 120.0

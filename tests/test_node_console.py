@@ -32,7 +32,8 @@ from netboot.model import Profile
 from netboot.store.store import Store
 from tests.fake_bmc import FakeBmc
 from tests.serial_peer import SerialMachine
-from tests.test_cli_node import await_, configured
+from tests.test_cli_node import configured
+from tests.waiting import await_
 
 PATIENCE = 15.0
 PASSWORD = "calvin-5ecret"  # noqa: S105 -- looked for where it must not be

@@ -76,6 +76,7 @@ def _add_asking(app: FastAPI, desk: Desk) -> None:
         asked = convert(await body(request), JobRequest, SOURCE)
         submit = partial(_submitted, desk, asked, asker(request), _key(request))
         jobs = await asyncio.to_thread(submit)
+        desk.arrived.fire()
         desk.news.changed()
         return reply(JobPage(tuple(jobs)), 202)
 
@@ -85,6 +86,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     async def cancel_job(number: Number, request: Request) -> Response:
         """Have a job end; it has not yet where ``cancelling`` is set, as a turn is running."""
         job = await asyncio.to_thread(desk.store.cancel, number, asker(request), SOURCE)
+        desk.arrived.fire()
         desk.news.changed()
         return reply(job)
 
@@ -92,6 +94,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     async def retry_job(number: Number, request: Request) -> Response:
         """Begin a failed or cancelled job again from where it stood."""
         job = await asyncio.to_thread(desk.store.retry, number, asker(request), SOURCE)
+        desk.arrived.fire()
         desk.news.changed()
         return reply(job)
 
