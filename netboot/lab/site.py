@@ -23,6 +23,8 @@ READY_TIMEOUT = 30.0
 """Seconds ``netboot serve`` gets to look round and start on a busy machine."""
 
 _NETBOOT = (sys.executable, "-m", "netboot")
+_OURS = frozenset({Kind.STATE, Kind.JOB})
+"""What control writes into a timeline of what it makes of that."""
 _POLL = 0.2
 _HTTP_ERROR = 22
 """What curl ends with where the server is there and says no."""
@@ -136,8 +138,9 @@ class Site:
 
 
 def kinds(records: Sequence[Record]) -> list[Kind]:
-    """The kinds of some events, each once, in the order they first came."""
-    return list(dict.fromkeys(record.event.kind for record in records))
+    """What a machine asked and got, each kind once, in the order they first came."""
+    came = dict.fromkeys(record.event.kind for record in records)
+    return [kind for kind in came if kind not in _OURS]
 
 
 def _environment() -> dict[str, str]:
