@@ -110,7 +110,7 @@ def test_shown_cancelled_and_begun_again(server: Nodes) -> None:
     [number] = numbers(server("node", "install", "n1")[1])
     code, out, err = server("job", "cancel", number)
     assert (code, err) == (0, "")
-    await_(lambda: "cancelled" in server("job", "show", number)[1], "its end")
+    await_(lambda: "(is being cancelled)" not in server("job", "show", number)[1], "its end")
     lines = dict(line.split(maxsplit=1) for line in server("job", "show", number)[1].splitlines())
     assert (lines["job"], lines["node"], lines["state"]) == (number, "n1", "cancelled")
     code, out, err = server("job", "retry", number)
