@@ -21,9 +21,8 @@ from netboot.control import inventory
 from netboot.control.bmc_shapes import Answer
 from netboot.control.peers import user_name
 from netboot.errors import BmcError
-from tests.cli_here import Cli
 from tests.fake_bmc import FakeBmc
-from tests.test_cli_node import configured
+from tests.test_cli_node import Nodes, configured
 from tests.waiting import await_
 
 SECRET = "calvin-5ecret"  # noqa: S105 -- looked for where it must not be
@@ -31,12 +30,14 @@ NODES = ("n1", "n2", "n3")
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(configured(tmp_path), monkeypatch, capsys)
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Nodes:
+    return Nodes(configured(tmp_path), monkeypatch, capsys)
 
 
 @pytest.fixture
-def bmcs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBmc]:
+def bmcs(cli: Nodes, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBmc]:
     """Three machines in two racks, each with a BMC of its name; n4 has none."""
     found = {name: FakeBmc() for name in NODES}
 
@@ -67,7 +68,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class TestWho:
-    def test_one_by_name(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_one_by_name(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         assert cli("node", "power", "n1", "off") == (0, "n1: switched off\n", "")
         assert [bmc.power_state for bmc in bmcs.values()] == [
             PowerState.OFF,
@@ -75,7 +76,7 @@ class TestWho:
             PowerState.ON,
         ]
 
-    def test_several_by_name(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_several_by_name(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         code, out, err = cli("node", "boot", "n1", "n2", "pxe", "--once", "--mode", "uefi")
         assert (code, err) == (0, "")
         words = "boots pxe once in uefi mode, set by full-body"
@@ -84,7 +85,7 @@ class TestWho:
 
     @pytest.mark.parametrize("every", [(), ("--all",)])
     def test_by_label_and_those_without_a_bmc_are_named(
-        self, cli: Cli, bmcs: dict[str, FakeBmc], every: tuple[str, ...]
+        self, cli: Nodes, bmcs: dict[str, FakeBmc], every: tuple[str, ...]
     ) -> None:
         code, out, err = cli("node", "power", *every, "-l", "rack=3", "off")
         assert (code, sorted(out.splitlines())) == (0, ["n1: switched off", "n3: switched off"])
@@ -107,7 +108,7 @@ class TestWho:
         ],
     )
     def test_what_is_wrong_is_said_before_anything_is_done(
-        self, cli: Cli, bmcs: dict[str, FakeBmc], words: tuple[str, ...], problem: str
+        self, cli: Nodes, bmcs: dict[str, FakeBmc], words: tuple[str, ...], problem: str
     ) -> None:
         bmcs["n1"].power_state = PowerState.OFF
         code, out, err = cli("node", *words)
@@ -119,7 +120,7 @@ class TestWho:
 
 class TestFailures:
     def test_each_is_one_line_in_the_bmcs_words_and_the_others_are_done(
-        self, cli: Cli, bmcs: dict[str, FakeBmc]
+        self, cli: Nodes, bmcs: dict[str, FakeBmc]
     ) -> None:
         bmcs["n2"].refuses["power"] = BmcError("The action\n\x1b[2JReset is not supported")
         code, out, err = cli("node", "power", "--all", "off")
@@ -127,7 +128,7 @@ class TestFailures:
         assert sorted(out.splitlines()) == ["n1: switched off", "n3: switched off"]
         assert err.splitlines()[-1] == (r"n2: failed: The action \x1b[2JReset is not supported")
 
-    def test_json_has_them_too(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_json_has_them_too(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         bmcs["n2"].refuses["full-body"] = BmcError("no")
         bmcs["n2"].ways = (Rung.FULL_BODY,)
         code, out, err = cli("node", "boot", "n2", "n1", "pxe", "--json")
@@ -183,7 +184,7 @@ class TestMany:
 
 
 class TestMedia:
-    def test_an_image_from_in_to_out(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_an_image_from_in_to_out(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         url = "http://192.0.2.1/x.iso"
         assert cli("node", "media", "n1", "status")[1] == "n1: Cd (cd) empty\n"
         assert cli("node", "media", "n1", "insert", url)[1] == f"n1: inserted {url}\n"
@@ -193,7 +194,7 @@ class TestMedia:
 
 
 class TestInspect:
-    def test_node_show_has_what_was_found(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_node_show_has_what_was_found(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         assert bmcs
         line = "Contoso 3500, serial 437XR1138R2, 2 CPUs, 96 GiB, 2 NICs"
         assert cli("node", "inspect", "n2")[1] == f"n2: {line}\n"
@@ -207,7 +208,7 @@ class TestInspect:
 
 class TestSet:
     def test_a_password_comes_from_standard_input_and_is_never_shown(
-        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
+        self, cli: Nodes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         typed = io.TextIOWrapper(io.BytesIO(f"{SECRET}\n".encode()))
         monkeypatch.setattr(sys, "stdin", typed)
@@ -222,7 +223,7 @@ class TestSet:
         )
         assert SECRET not in shown + cli("node", "show", "n1", "--json")[1]
 
-    def test_it_is_changed_and_taken_away(self, cli: Cli, bmcs: dict[str, FakeBmc]) -> None:
+    def test_it_is_changed_and_taken_away(self, cli: Nodes, bmcs: dict[str, FakeBmc]) -> None:
         assert bmcs
         changed = cli(
             *("node", "set", "n1", "--bmc-user", "root", "--bmc-fingerprint", "ab" * 32),
@@ -248,7 +249,7 @@ class TestSet:
         ],
     )
     def test_what_is_wrong_is_named_and_no_secret_repeated(
-        self, cli: Cli, bmcs: dict[str, FakeBmc], words: tuple[str, ...], problem: str
+        self, cli: Nodes, bmcs: dict[str, FakeBmc], words: tuple[str, ...], problem: str
     ) -> None:
         assert bmcs
         code, _, err = cli("node", "set", "n1", "--bmc-user", "root", *words)
@@ -256,7 +257,7 @@ class TestSet:
         assert problem in err
         assert SECRET not in err
 
-    def test_a_nodes_file_brings_bmcs(self, cli: Cli, tmp_path: Path) -> None:
+    def test_a_nodes_file_brings_bmcs(self, cli: Nodes, tmp_path: Path) -> None:
         file = tmp_path / "nodes.yaml"
         file.write_text(
             "- name: n1\n  macs: [52:54:00:00:00:01]\n  profile: local\n"
@@ -267,7 +268,7 @@ class TestSet:
         assert "redfish-virtualmedia://bmc1/redfish/v1/Systems/1" in cli("node", "show", "n1")[1]
 
 
-def test_the_nodes_file_of_the_manual_can_be_imported(cli: Cli, tmp_path: Path) -> None:
+def test_the_nodes_file_of_the_manual_can_be_imported(cli: Nodes, tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs" / "bmc.md").read_text("utf-8")
     (body,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "nodes.yaml").write_text(body, "utf-8")
@@ -281,30 +282,30 @@ class TestServed:
     @pytest.fixture
     def cli(
         self, served: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> Cli:
-        found = Cli(served, monkeypatch, capsys)
+    ) -> Nodes:
+        found = Nodes(served, monkeypatch, capsys)
         for node in found.nodes():
             found("node", "remove", str(node["name"]))
         added = ("node", "add", "n1", "--mac", "52:54:00:00:00:01", "--profile", "local")
         assert found(*added, "--bmc", "manual:")[0] == 0
         return found
 
-    def test_a_person_is_told_what_to_do(self, cli: Cli) -> None:
+    def test_a_person_is_told_what_to_do(self, cli: Nodes) -> None:
         words = "switch it off, wait 10 seconds, and switch it on"
         assert cli("node", "power", "n1", "cycle") == (0, f"n1: {words}\n", "")
         lines = cli("timeline", "n1")[1]
         assert f"{user_name()} asked: power cycle" in lines
         assert f"a person must do it: n1: {words}" in lines
 
-    def test_a_failure_has_the_same_words_and_code(self, cli: Cli) -> None:
+    def test_a_failure_has_the_same_words_and_code(self, cli: Nodes) -> None:
         code, out, err = cli("node", "boot", "n1", "pxe")
         assert (code, out) == (1, "")
         assert err.startswith("n1: failed: manual has no boot override")
 
-    def test_bad_input_too(self, cli: Cli) -> None:
+    def test_bad_input_too(self, cli: Nodes) -> None:
         cli("node", "add", "n2", "--mac", "52:54:00:00:00:02", "--profile", "local")
         assert cli("node", "power", "n2", "on")[0] == 2
         assert cli("node", "set", "n2", "--bmc-user", "root")[0] == 2
 
-    def test_node_show_asks_nobody(self, cli: Cli) -> None:
+    def test_node_show_asks_nobody(self, cli: Nodes) -> None:
         assert cli("node", "show", "n1")[1].splitlines()[-1] == "bmc        manual:"
