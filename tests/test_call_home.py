@@ -70,21 +70,26 @@ def file_server(host: Host, folder: Path) -> str:
     return f"http://{host.address}:8000"
 
 
-@pytest.fixture
-def installing(lan_with_dhcp: Lan, images: Path) -> Site:
-    """A site with a profile whose installer is the script above, and a node that boots it."""
-    templates, files = lan_with_dhcp.directory / "templates", lan_with_dhcp.directory / "files"
+def site_that_installs(lan: Lan, images: Path) -> tuple[Site, list[str]]:
+    """A site with a profile whose installer is the script above; and what a node of it is given."""
+    templates, files = lan.directory / "templates", lan.directory / "files"
     for name, text in (("profiles/own.toml", PROFILE), ("mine/own.cfg", ANSWERS)):
         (templates / name).parent.mkdir(parents=True)
         (templates / name).write_text(text, "utf-8")
     files.mkdir()
     tree = {"installer.sh": INSTALLER, "udhcpc.sh": LEASE}
     (files / "own.cpio").write_bytes(b"".join(pack(tree)))
-    url = file_server(lan_with_dhcp.host("files"), files)
+    url = file_server(lan.host("files"), files)
     settings = {"server": {"templates": [str(templates)]}}
-    site = Site(lan_with_dhcp, images, "http://mirror.example/debian", settings=settings)
-    own = ("--set", f"own={url}/own.cpio")
-    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "own", *own)
+    site = Site(lan, images, "http://mirror.example/debian", settings=settings)
+    return site, ["--profile", "own", "--set", f"own={url}/own.cpio"]
+
+
+@pytest.fixture
+def installing(lan_with_dhcp: Lan, images: Path) -> Site:
+    """Such a site, and a node that boots that profile."""
+    site, given = site_that_installs(lan_with_dhcp, images)
+    site.netboot("node", "add", "n1", "--mac", MAC, *given)
     return site
 
 

@@ -14,9 +14,8 @@ from netboot.events import Kind
 from netboot.lab.site import Site, kinds
 from netboot.lab.up.file import read
 from netboot.lab.up.lab import Lab
-from netboot.media.cpio import pack
 from tests.boot_code import boot_sector
-from tests.test_call_home import ANSWERS, INSTALLER, LEASE, PROFILE, file_server
+from tests.test_call_home import site_that_installs
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
@@ -27,23 +26,13 @@ STARTS = {"bios": FROM_DISK, "uefi": '"UEFI Misc Device'}
 
 
 def site_in(lab: Lab, images: Path) -> Site:
-    """netboot in a lab, with a profile whose installer is a shell script of ours."""
+    """netboot in a lab, all of whose machines have a profile that installs by a script of ours."""
     lan = next(iter(lab.networks.values()))
-    templates, files = lan.directory / "templates", lan.directory / "files"
-    for name, text in (("profiles/own.toml", PROFILE), ("mine/own.cfg", ANSWERS)):
-        (templates / name).parent.mkdir(parents=True)
-        (templates / name).write_text(text, "utf-8")
-    files.mkdir()
-    tree = {"installer.sh": INSTALLER, "udhcpc.sh": LEASE}
-    (files / "own.cpio").write_bytes(b"".join(pack(tree)))
-    settings = {"server": {"templates": [str(templates)]}}
-    site = Site(lan, images, "http://mirror.example/debian", settings=settings)
+    site, given = site_that_installs(lan, images)
     password = lan.directory / "password"
     password.write_text("password", "utf-8")
-    url = file_server(lan.host("files"), files)
     for name, node in lab.nodes.items():
-        words = ["--mac", node.machine.macs[0], "--profile", "own", "--set", f"own={url}/own.cpio"]
-        site.netboot("node", "add", name, *words)
+        site.netboot("node", "add", name, "--mac", node.machine.macs[0], *given)
         words = ["--bmc", node.bmcs[0], "--bmc-user", "admin", "--bmc-password-file", password]
         site.netboot("node", "set", name, *words, "--bmc-fingerprint", node.fingerprint)
     return site
