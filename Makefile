@@ -7,6 +7,8 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=NETBOOT_CACHE
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
 # processes that share `make test`; each boots up to two machines of 1 GiB
 WORKERS ?= 2
+# on a machine busy with real firmware: named with their tracebacks, and counted in the last line
+RERUNS := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
 # where make install puts things; DESTDIR stands before all of it
 PREFIX ?= /usr/local
@@ -51,7 +53,7 @@ unit: $(VENV)/stamp
 check: lint unit
 
 test: $(VENV)/stamp lint
-	$(AS_ROOT) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(AS_ROOT) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(RERUNS)
 
 bench: $(VENV)/stamp
 	$(AS_ROOT) $(BIN)/python -m benchmarks.run --size full

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from netboot import config
 from netboot.bmc.credentials import Safe
-from netboot.cli.raw_terminal import Escape
+from netboot.cli.raw_terminal import Escape, signals
 from netboot.control import consoles, inventory
 from netboot.control.bmc_actions import Actions
 from netboot.control.console_lines import BURST, LONGEST_LINE, MOST_LINES, PER_SECOND, Lines
@@ -60,6 +60,15 @@ class TestEscape:
         found = [by_key.feed(bytes([key])) for key in typed]
         until = next((n for n, (_, left) in enumerate(found) if left), len(found))
         assert b"".join(piece for piece, _ in found[: until + 1]) == through
+
+
+def test_a_signal_just_before_select_ends_it() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    with signals() as signalled:
+        signal.raise_signal(signal.SIGUSR1)
+        assert select.select([signalled], [], [], PATIENCE)[0] == [signalled]
+    signal.signal(signal.SIGUSR1, before)
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 class TestLines:

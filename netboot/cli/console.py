@@ -9,7 +9,7 @@ import threading
 import click
 
 from netboot.cli.main import settings
-from netboot.cli.raw_terminal import ESCAPES, Escape, raw
+from netboot.cli.raw_terminal import ESCAPES, Escape, raw, signals
 from netboot.control.console_remote import Console
 from netboot.control.inventory import open_inventory
 from netboot.errors import NetbootError
@@ -43,20 +43,23 @@ def console(ctx: click.Context, name: str, *, read_only: bool, keep: bool, force
     ):
         if interactive:
             click.echo(f"connected to {name}; {ESCAPES} ends it", err=True)
-            with raw(keyboard, screen):
-                _converse(line, keyboard, screen, Escape())
+            with signals() as signalled, raw(keyboard, screen):
+                _converse(line, keyboard, screen, signalled, Escape())
         else:
-            with contextlib.suppress(KeyboardInterrupt):
-                _converse(line, None if read_only else keyboard, screen, None)
+            with signals() as signalled, contextlib.suppress(KeyboardInterrupt):
+                _converse(line, None if read_only else keyboard, screen, signalled, None)
 
 
-def _converse(line: Console, keyboard: int | None, screen: int, escape: Escape | None) -> None:
+def _converse(
+    line: Console, keyboard: int | None, screen: int, signalled: int, escape: Escape | None
+) -> None:
     """Copy both ways until the user leaves, the reader of our output does, or the line ends.
 
     Args:
         line: open.
         keyboard: what is typed comes from there; its end is not the line's. None: nothing is typed.
         screen: what the machine says goes there.
+        signalled: can be read once a signal has come; its handler raises.
         escape: finds out when the user wants to leave.
 
     Raises:
@@ -64,7 +67,7 @@ def _converse(line: Console, keyboard: int | None, screen: int, escape: Escape |
     """
     copying = _Copying(line, screen)
     while not copying.ended():
-        waiting = [copying.wake] if keyboard is None else [copying.wake, keyboard]
+        waiting = [copying.wake, signalled, *([] if keyboard is None else [keyboard])]
         ready, _, _ = select.select(waiting, [], [])
         if copying.wake in ready or keyboard not in ready or keyboard is None:
             continue

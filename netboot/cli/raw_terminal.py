@@ -59,5 +59,22 @@ def raw(keyboard: int, screen: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def signals() -> Iterator[int]:
+    """A descriptor that can be read once a signal has come.
+
+    ``select`` looks at it too: a signal that comes just before ``select`` begins does not end it.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        yield heard
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(told)
+
+
 def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
