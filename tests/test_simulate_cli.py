@@ -1,5 +1,7 @@
 """``netboot simulate``: what its options mean, which are refused, and what it reports."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,7 +12,7 @@ from netboot.errors import ConfigError
 from netboot.model import Mac
 from netboot.simulate.machine import Kind, Machine, Outcome, Stage, Stop
 from netboot.simulate.report import MAX_LISTED, document, lines, percentile
-from netboot.simulate.run import Plan
+from netboot.simulate.run import Plan, Run
 from netboot.survey.network import Interface
 
 INTERFACES = [
@@ -35,6 +37,7 @@ def options(firmware: str, **changed: Any) -> Options:
         seed=0,
         concurrency=None,
         timeout=120.0,
+        tries=1,
         eager=False,
         own_ethernet=False,
         as_json=False,
@@ -160,6 +163,32 @@ def test_many_machines_are_told_by_reason() -> None:
         "such as 52:54:00:00:00:00"
     )
     assert told[1] == "1 of 21 reached loader in 2.0 s"
+
+
+def test_a_machine_that_began_again_is_told_with_all_its_time() -> None:
+    second = outcome(1, offer=0.25, loader=1.5).after(3.0, boots=2)
+    told = list(lines(plan([second]), [second], 5.0))
+    assert told[:2] == [
+        "52:54:00:00:00:01 reached loader in 4.50 s in boot 2",
+        "1 of 1 reached loader in 5.0 s, 1 of them not in their first boot",
+    ]
+    found = msgspec.json.decode(msgspec.json.encode(document(plan([second]), [second], 5.0)))
+    assert found["outcomes"][0]["times"] == {"offer": 3.25, "loader": 4.5}
+    assert found["outcomes"][0]["boots"] == 2
+
+
+def test_it_boots_until_it_gets_through_and_not_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    xids: list[int] = []
+
+    async def boot(_run: Run, machine: Machine, _link: object) -> Outcome:
+        xids.append(machine.xid)
+        return outcome(1, E16 if len(xids) < 3 else None, offer=0.25)
+
+    monkeypatch.setattr(Run, "_boot_once", boot)
+    run = Run(replace(plan([outcome(1)]), tries=5))
+    asyncio.run(run._boot(outcome(1).machine, None))  # type: ignore[arg-type]
+    assert [(one.stop, one.boots) for one in run.outcomes] == [(None, 3)]
+    assert len(set(xids)) == 3
 
 
 def test_a_program_gets_every_machine_and_the_percentiles() -> None:

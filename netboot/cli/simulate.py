@@ -15,7 +15,7 @@ from netboot.model import Arch, Mac, parse_mac
 from netboot.simulate.firmware import FIRMWARE
 from netboot.simulate.machine import STAGES, Kind, Machine, Outcome, Stage
 from netboot.simulate.report import document, lines
-from netboot.simulate.run import MAX_MACHINES, MAX_TIMEOUT, Plan, Run
+from netboot.simulate.run import MAX_MACHINES, MAX_TIMEOUT, MAX_TRIES, Plan, Run
 from netboot.survey.network import Interface, all_interfaces
 
 FIRST_MAC = "52:54:00:5e:00:00"
@@ -47,6 +47,7 @@ class Options(TypedDict):
     seed: int
     concurrency: int | None
     timeout: float
+    tries: int
     eager: bool
     own_ethernet: bool
     as_json: bool
@@ -91,7 +92,14 @@ class Options(TypedDict):
     type=click.FloatRange(1, MAX_TIMEOUT),
     default=120.0,
     show_default=True,
-    help="Seconds one machine may take.",
+    help="Seconds one boot may take.",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(1, MAX_TRIES),
+    default=1,
+    show_default=True,
+    help="Boots of a machine that does not get through.",
 )
 @click.option("--eager", is_flag=True, help="Go on as soon as there is an offer that is enough.")
 @click.option("--own-ethernet", is_flag=True, help="Send frames from the interface's own address.")
@@ -144,6 +152,7 @@ def make_plan(options: Options, interfaces: Sequence[Interface]) -> Plan:
         seed=options["seed"],
         concurrency=options["concurrency"] or count,
         timeout=options["timeout"],
+        tries=options["tries"],
     )
 
 
@@ -239,7 +248,7 @@ def _announced(plan: Plan) -> list[str]:
     )
     return [
         f"On {plan.interface}: {who} as {first.kind}, architecture {first.arch:#04x}",
-        f"  up to {plan.concurrency} at once, {plan.timeout:g} s each at most",
+        f"  up to {plan.concurrency} at once, {plan.timeout:g} s each boot at most",
         "  DHCP broadcasts under their own hardware addresses; leases are given back",
         f"  port 4011, TFTP and HTTP from {addresses}",
     ]

@@ -2,7 +2,7 @@
 
 import uuid as uuids
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from netboot.model import Mac
@@ -109,8 +109,9 @@ class Outcome:
     Attributes:
         times: seconds from its first DISCOVER to each stage it reached.
         seconds: how long it took in all.
-        bytes: what it read by TFTP and HTTP.
+        bytes: what it read by TFTP and HTTP, in its last boot.
         stop: None where it reached all it was asked to.
+        boots: how often it began.
     """
 
     machine: Machine
@@ -118,6 +119,12 @@ class Outcome:
     seconds: float
     bytes: int
     stop: Stop | None
+    boots: int = 1
+
+    def after(self, seconds: float, boots: int) -> "Outcome":
+        """The same as the last of several ``boots``, the first of which began so long before."""
+        times = {stage: at + seconds for stage, at in self.times.items()}
+        return replace(self, times=times, seconds=self.seconds + seconds, boots=boots)
 
     @property
     def stage(self) -> Stage | None:

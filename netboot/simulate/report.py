@@ -23,12 +23,15 @@ def lines(plan: Plan, outcomes: Sequence[Outcome], seconds: float) -> Iterator[s
     if len(outcomes) <= MAX_LISTED:
         for outcome in sorted(outcomes, key=lambda each: each.machine.mac):
             stage = outcome.stage or "nothing"
-            end = "" if outcome.stop is None else f": {outcome.stop}"
+            end = f" in boot {outcome.boots}" if outcome.boots > 1 else ""
+            end += "" if outcome.stop is None else f": {outcome.stop}"
             yield f"{outcome.machine.mac} reached {stage} in {outcome.seconds:.2f} s{end}"
     else:
         yield from _reasons(outcomes)
     reached = sum(outcome.stop is None for outcome in outcomes)
-    yield f"{reached} of {len(outcomes)} reached {plan.until} in {seconds:.1f} s"
+    again = sum(outcome.boots > 1 for outcome in outcomes)
+    more = f", {again} of them not in their first boot" if again else ""
+    yield f"{reached} of {len(outcomes)} reached {plan.until} in {seconds:.1f} s{more}"
     if times := _times(outcomes):
         yield f"{'stage':<8} {'machines':>8} {'p50':>9} {'p99':>9}"
     for stage, values in times.items():
@@ -65,6 +68,7 @@ def _one(outcome: Outcome) -> dict[str, object]:
         "stage": outcome.stage.value if outcome.stage is not None else None,
         "seconds": outcome.seconds,
         "bytes": outcome.bytes,
+        "boots": outcome.boots,
         "times": {stage.value: at for stage, at in outcome.times.items()},
         "stopped": None if stop is None else {"words": stop.words, "why": stop.why},
     }

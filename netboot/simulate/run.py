@@ -5,7 +5,7 @@ import contextlib
 import random
 import resource
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from netboot.simulate.conversation import Command, Conversation
@@ -18,7 +18,12 @@ from netboot.simulate.machine import Machine, Outcome, Stage
 MAX_MACHINES = 5000
 """Machines of one run."""
 MAX_TIMEOUT = 3600.0
-"""Seconds one machine may take."""
+"""Seconds one boot of a machine may take."""
+MAX_TRIES = 8
+"""Boots of a machine that never gets through."""
+
+_XIDS_A_BOOT = 32
+"""DHCP transactions one boot has numbers for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,9 @@ class Plan:
         loss: the share of datagrams that are lost each way, 0 to 1.
         seed: which ones; the same seed loses the same share in the same order.
         concurrency: machines that are on at once.
-        timeout: seconds one machine may take.
+        timeout: seconds one boot may take.
+        tries: boots of a machine that does not get through, as firmware has it that goes through
+            its boot order again.
     """
 
     machines: Sequence[Machine]
@@ -43,6 +50,7 @@ class Plan:
     seed: int = 0
     concurrency: int = MAX_MACHINES
     timeout: float = 120.0
+    tries: int = 1
 
 
 class Run:
@@ -86,11 +94,23 @@ class Run:
         return self.outcomes
 
     async def _boot(self, machine: Machine, link: Link) -> None:
+        """Boot it until it gets through, ``tries`` times at most."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for boots in range(1, self._plan.tries + 1):
+            before = loop.time() - started
+            xid = machine.xid + (boots - 1) * _XIDS_A_BOOT
+            outcome = await self._boot_once(replace(machine, xid=xid), link)
+            if outcome.stop is None or boots == self._plan.tries:
+                self.outcomes.append(outcome.after(before, boots))
+                return
+
+    async def _boot_once(self, machine: Machine, link: Link) -> Outcome:
         conversation = Conversation(machine, self._plan.until)
         driver = _Driver(conversation, partial(self._send, link, machine), self._fetcher)
         self._on[machine.mac] = driver
         try:
-            self.outcomes.append(await driver.boot(self._plan.timeout))
+            return await driver.boot(self._plan.timeout)
         finally:
             del self._on[machine.mac]
 
