@@ -14,6 +14,7 @@ _DEVICES = {
     "Pxe": BootDevice.NETWORK,
     "UefiHttp": BootDevice.HTTP,
     "Hdd": BootDevice.DISK,
+    "RemoteDrive": BootDevice.ISCSI,
     "Cd": BootDevice.CD,
     "UsbCd": BootDevice.CD,
     "Usb": BootDevice.USB,

@@ -1,13 +1,14 @@
 """HPE's own resource for the iSCSI of its UEFI firmware, where others have NetworkDeviceFunctions.
 
 ``Bios`` links to it; its sources are written to the settings under it and are in force from the
-next start on. An attempt number of 0 removes a source.
+next start on. They have fixed places: ``{}`` leaves one as it is, and an attempt number of 0 says
+that there is no source.
 """
 
 from typing import Any
 
 from netboot.lab.bmc.firmware import Bios, Pending, PostLock
-from netboot.lab.bmc.machine import VirtualMachine
+from netboot.lab.bmc.machine import IscsiDrive, VirtualMachine
 from netboot.lab.bmc.resource import Resource, Tree
 from netboot.redfish.messages import bad
 from netboot.redfish.resources import Json, head, link
@@ -57,7 +58,9 @@ class HpeIscsi:
         self._lock = lock
         self._nics = [f"NicBoot{number}" for number in range(1, len(machine.macs) + 1)]
         name = f"iqn.2015-02.com.hpe:uefi-{machine.name}"
-        self._pending = Pending(machine, {"iSCSIInitiatorName": name, "iSCSISources": []})
+        self._machine = machine
+        sources = [dict(_SOURCE) for _ in range(SOURCES)]
+        self._pending = Pending(machine, {"iSCSIInitiatorName": name, "iSCSISources": sources})
         bios.links = {"Oem": {"Hpe": {"Links": {"iScsi": link(self._path)}}}}
         tree[self._path] = Resource(self._read)
         tree[f"{self._path}/settings"] = Resource(
@@ -87,29 +90,61 @@ class HpeIscsi:
     def _set_name(self, value: object) -> None:
         if not isinstance(value, str) or not value.startswith("iqn."):
             raise bad("PropertyValueTypeError", "iSCSIInitiatorName")
-        self._lock.check()
-        self._pending.change({"iSCSIInitiatorName": value})
+        self._change({"iSCSIInitiatorName": value})
 
     def _set_sources(self, wanted: Any) -> None:  # noqa: ANN401 -- any JSON
         if not isinstance(wanted, list) or len(wanted) > SOURCES:
             raise bad("PropertyValueTypeError", "iSCSISources")
-        sources = [self._source(each) for each in wanted]
-        self._lock.check()
-        kept = [source for source in sources if source["iSCSIAttemptInstance"]]
-        self._pending.change({"iSCSISources": kept})
+        sources = list(self._pending.next["iSCSISources"])
+        for place, changes in enumerate(wanted):
+            sources[place] = self._source(sources[place], changes)
+        used = [number for one in sources if (number := one["iSCSIAttemptInstance"])]
+        if len(set(used)) < len(used):
+            raise bad("PropertyValueNotInList", str(used), "iSCSIAttemptInstance")
+        self._change({"iSCSISources": sources})
 
-    def _source(self, wanted: object) -> Json:
-        if not isinstance(wanted, dict) or "iSCSIAttemptInstance" not in wanted:
-            raise bad("PropertyMissing", "iSCSIAttemptInstance")
-        for name, value in wanted.items():
+    def _source(self, source: Json, changes: object) -> Json:
+        if not isinstance(changes, dict):
+            raise bad("PropertyValueTypeError", "iSCSISources")
+        for name, value in changes.items():
             if name not in _SOURCE:
                 raise bad("PropertyUnknown", name)
             if type(value) is not type(_SOURCE[name]):
                 raise bad("PropertyValueTypeError", name)
-        source = _SOURCE | wanted
-        if source["iSCSIAttemptInstance"] and source["iSCSINicSource"] not in self._nics:
-            raise bad("PropertyValueNotInList", source["iSCSINicSource"], "iSCSINicSource")
-        return source
+        changed = source | changes
+        number = changed["iSCSIAttemptInstance"]
+        if not 0 <= number <= SOURCES:
+            raise bad("PropertyValueNotInList", str(number), "iSCSIAttemptInstance")
+        if number and changed["iSCSINicSource"] not in self._nics:
+            raise bad("PropertyValueNotInList", changed["iSCSINicSource"], "iSCSINicSource")
+        return changed
+
+    def _change(self, changes: Json) -> None:
+        self._lock.check()
+        self._pending.change(changes)
+        self._machine.set_iscsi(_drive(self._pending.next))
+
+
+def _drive(values: Json) -> IscsiDrive | None:
+    """What the attempt with the lowest number logs in to."""
+    attempts = [
+        source
+        for source in values["iSCSISources"]
+        if source["iSCSIAttemptInstance"] and source["iSCSIConnection"] == "Enabled"
+    ]
+    if not attempts:
+        return None
+    first = min(attempts, key=lambda source: int(source["iSCSIAttemptInstance"]))
+    chap = first["iSCSIAuthenticationMethod"] != "None"
+    return IscsiDrive(
+        target=first["iSCSITargetName"],
+        portal=first["iSCSITargetIpAddress"],
+        port=first["iSCSITargetTcpPort"],
+        lun=int(first["iSCSILUN"], 16),
+        initiator=values["iSCSIInitiatorName"],
+        user=first["iSCSIChapUsername"] if chap else "",
+        secret=first["iSCSIChapSecret"] if chap else "",
+    )
 
 
 def _shown(values: Json) -> Json:

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -19,7 +20,31 @@ class BootDevice(StrEnum):
     DISK = "disk"
     CD = "cd"
     USB = "usb"
+    ISCSI = "iscsi"
     SETUP = "setup"  # the firmware's own menus
+
+
+@dataclass(frozen=True, slots=True)
+class IscsiDrive:
+    """A LUN that the firmware logs in to.
+
+    Attributes:
+        target: its target's IQN.
+        portal: the portal's address.
+        port: likewise, TCP.
+        lun: its number.
+        initiator: who the machine is to the target.
+        user: by CHAP; "" without.
+        secret: likewise.
+    """
+
+    target: str
+    portal: str
+    port: int
+    lun: int
+    initiator: str
+    user: str = ""
+    secret: str = field(default="", repr=False)
 
 
 class Refused(Exception):  # noqa: N818 -- an answer of the machine, which the BMC passes on
@@ -89,6 +114,12 @@ class VirtualMachine(Protocol):
             Refused: it cannot start so.
         """
 
+    def set_iscsi(self, drive: IscsiDrive | None) -> None:
+        """Have the firmware log in to ``drive`` from the next start on; None: to none.
+
+        It boots from it where it would boot from the network, or when it is told ``ISCSI``.
+        """
+
     def insert(self, slot: str, image: str) -> None:
         """Put the image at a URL (or a local path) into a slot.
 
@@ -104,9 +135,10 @@ class FakeMachine:
     """A machine in memory that writes down what it started from.
 
     Attributes:
-        boots: the device of each start, with the URL of an HTTP boot or the image of a CD after a
-            space.
+        boots: the device of each start, with the URL of an HTTP boot, the image of a CD or the LUN
+            after a space.
         media: what is in which slot.
+        iscsi: what its firmware logs in to.
     """
 
     memory_mib = 4096
@@ -120,6 +152,7 @@ class FakeMachine:
         self.uuid = UUID("12345678-9abc-4def-8123-" + self.macs[0].replace(":", ""))
         self.boots: deque[str] = deque(maxlen=KEPT_BOOTS)
         self.media: dict[str, str] = {}
+        self.iscsi: IscsiDrive | None = None
         self.starts = 0
         self.is_on = False
         self._next: tuple[BootDevice, bool, str] | None = None
@@ -148,6 +181,10 @@ class FakeMachine:
         with self._lock:
             self._next = None if device is None else (device, once, url)
 
+    def set_iscsi(self, drive: IscsiDrive | None) -> None:
+        """Keep it for the next start."""
+        self.iscsi = drive
+
     def insert(self, slot: str, image: str) -> None:
         """Take any image."""
         self.media[slot] = image
@@ -161,6 +198,8 @@ class FakeMachine:
             device, once, url = self._next or (BootDevice.DISK, False, "")
             self._next = None if once else self._next
             said = url if device is BootDevice.HTTP else ""
+            if device is BootDevice.ISCSI and self.iscsi:
+                said = f"{self.iscsi.target}/{self.iscsi.lun}"
             if device is BootDevice.CD:
                 said = next(iter(self.media.values()), "")
             self.boots.append(f"{device} {said}".rstrip())

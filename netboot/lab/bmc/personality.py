@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from netboot.bmc.quirks import Quirk
 from netboot.lab.bmc import pikvm, placemat
 from netboot.lab.bmc.accounts import Accounts
+from netboot.lab.bmc.adapter import NetworkAdapter
 from netboot.lab.bmc.boot import BootSettings
-from netboot.lab.bmc.chassis import NetworkAdapter, add_chassis
+from netboot.lab.bmc.chassis import add_chassis
 from netboot.lab.bmc.firmware import Bios, PostLock, SecureBoot
 from netboot.lab.bmc.hpe_iscsi import HpeIscsi
-from netboot.lab.bmc.machine import VirtualMachine
+from netboot.lab.bmc.machine import BootDevice, VirtualMachine
 from netboot.lab.bmc.manager import MANAGERS, Manager
 from netboot.lab.bmc.media import Media
 from netboot.lab.bmc.power import Power
@@ -66,6 +69,8 @@ def build(setup: Setup) -> tuple[Service, Accounts]:
 def _standard(tree: Tree, setup: Setup, power: Power) -> None:
     """What DSP0266 and DSP0268 describe, with the differences that are data."""
     machine, quirk = setup.machine, setup.quirk
+    if BootDevice.ISCSI not in machine.boot_devices:
+        quirk = structs.replace(quirk, iscsi="none")
     system = f"{SYSTEMS}/{quirk.identity.system}"
     manager = f"{MANAGERS}/{quirk.identity.manager}"
     lock = PostLock(machine, locks=quirk.locked_during_post)
@@ -82,7 +87,7 @@ def _standard(tree: Tree, setup: Setup, power: Power) -> None:
     }
     chassis = add_chassis(tree, quirk, power, machine.name)
     if quirk.iscsi == "network-device-functions":
-        adapter = NetworkAdapter(tree, chassis, system, machine.macs)
+        adapter = NetworkAdapter(tree, chassis, system, machine, pending=quirk.iscsi_pending)
         parts["NetworkInterfaces"] = adapter.interfaces
     elif quirk.iscsi == "hpe-oem":
         HpeIscsi(tree, bios, machine, lock)

@@ -37,7 +37,7 @@ class Service:
         self._lock = threading.Lock()
 
     def answer(self, request: Request, *, later: bool = False) -> Reply:
-        """Do what is asked; with ``later`` an action becomes a task, where there are any."""
+        """Do what is asked; with ``later`` a change becomes a task, where there are any."""
         with self._lock:
             if self._tasks:
                 self._tasks.tick()
@@ -111,12 +111,18 @@ class Service:
             outcome = act(body)
         else:
             self._check_match(path, resource, request)
-            outcome = patch(resource, body)
-            self._writes[path] += 1
+            if later and self._tasks:
+                return written(self._tasks.defer(lambda: self._patch(path, resource, body)))
+            outcome = self._patch(path, resource, body)
         if outcome.status == HTTPStatus.CREATED and outcome.body:
             etag = self._etag(outcome.headers["Location"], outcome.body)
             return written(outcome, {"ETag": etag} if etag else {})
         return written(outcome)
+
+    def _patch(self, path: str, resource: Resource, body: Json) -> Outcome:
+        outcome = patch(resource, body)
+        self._writes[path] += 1
+        return outcome
 
     def _check_match(self, path: str, resource: Resource, request: Request) -> None:
         """Refuse a change of what the client has not seen (RFC 9110 section 13.1.1)."""
