@@ -1,0 +1,47 @@
+"""Would machines with Secure Boot start what they are given?"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from netboot.doctor.context import Context, seen
+from netboot.doctor.finding import Finding, Severity
+from netboot.media import library
+from netboot.model import Node
+from netboot.secure_boot.chain import Judged, judge
+
+_secure_boot = partial(Finding, "secure boot")
+
+
+def check(context: Context) -> Iterable[Finding]:
+    """Shim and GRUB, and the kernels of marked machines; nothing where neither is there."""
+    judged = judge(library.installed(context.settings.images_dir, _silent))
+    for name, problem in judged.items():
+        if name.startswith("sb/"):
+            yield _of_shim(name, problem)
+    nodes = seen(context.records).snapshot.nodes_in_effect()
+    yield from _kernels((node for node in nodes if node.secure_boot), judged, context)
+
+
+def _of_shim(name: str, problem: str) -> Finding:
+    if problem:
+        image = "secure-boot-arm64" if "aa64" in name else "secure-boot"
+        return _secure_boot(Severity.PROBLEM, f"{name} {problem}", f"netboot image fetch {image}")
+    return _secure_boot(Severity.OK, f"{name} and the GRUB beside it are signed, and not revoked")
+
+
+def _kernels(marked: Iterable[Node], judged: Judged, context: Context) -> Iterator[Finding]:
+    """One finding for each program of an image that a marked machine boots and would refuse."""
+    told: set[str] = set()
+    for node in marked:
+        profile = context.profiles.get(node.profile or "")
+        folder = "" if profile is None or profile.image is None else f"images/{profile.image}/"
+        for name, problem in judged.items():
+            if folder and name.startswith(folder) and problem and name not in told:
+                told.add(name)
+                cure = f"another profile for it; or netboot node set {node.name} --no-secure-boot"
+                what = f"node {node.name} is marked secure_boot, and {name} {problem}"
+                yield _secure_boot(Severity.PROBLEM, what, cure)
+
+
+def _silent(_problem: str) -> None:
+    """Take no notice: the check of images says it."""

@@ -1,0 +1,1 @@
+"""Whether firmware with Secure Boot starts what we serve: signatures, and SBAT generations."""

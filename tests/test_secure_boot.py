@@ -1,0 +1,198 @@
+"""What firmware with Secure Boot would start: said beforehand, of programs signed here."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netboot.model import Image, ImageFile
+from netboot.secure_boot import pe, sbat, signature
+from netboot.secure_boot.chain import judge
+from tests.uefi_program import Authority, grub, program, shim
+
+SHIM, GRUB = "sb/bootx64.efi", "sb/grubx64.efi"
+KERNEL = "images/own/linux"
+
+
+class Site:
+    """The images of a site whose shim a vendor made and Microsoft signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = ("Microsoft", "Vendor", "Stranger")
+        self.microsoft, self.vendor, self.stranger = (Authority(n, folder / "keys") for n in names)
+        self.files: dict[str, Path] = {}
+        self.put(SHIM, shim(self.vendor.certificate), self.microsoft)
+        self.put(GRUB, grub(), self.vendor)
+        self.put("linux", program({}), self.vendor)
+        self.put("microsoft-uefi-ca.pem", self.microsoft.pem.read_bytes())
+
+    def put(self, name: str, content: bytes, *signers: Authority) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        for signer in signers:
+            signer.sign(path)
+        self.files[name] = path
+
+    def judged(self) -> dict[str, str]:
+        held = {name: _held(name, path) for name, path in self.files.items()}
+        own = {"linux": held.pop("linux"), "notes": _held("notes", self.vendor.pem)}
+        loader = {"ipxe.efi": held.pop("ipxe.efi")} if "ipxe.efi" in held else {}
+        images = [Image("secure-boot", "1", held), Image("own", "1", own)]
+        return dict(judge([*images, Image("ipxe", "1", loader)]))
+
+
+def _held(name: str, path: Path) -> ImageFile:
+    content = path.read_bytes()
+    return ImageFile(name, path, len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_chain_in_which_each_one_signed_for_the_next_is_good(site: Site) -> None:
+    assert site.judged() == {SHIM: "", KERNEL: ""}
+
+
+def _unsigned_shim(site: Site) -> None:
+    site.put(SHIM, shim(site.vendor.certificate))
+
+
+def _strangers_shim(site: Site) -> None:
+    site.put(SHIM, shim(site.vendor.certificate), site.stranger)
+
+
+def _changed_shim(site: Site) -> None:
+    content = bytearray(site.files[SHIM].read_bytes())
+    content[0x400] ^= 1
+    site.put(SHIM, bytes(content))
+
+
+def _no_shim(site: Site) -> None:
+    site.put(SHIM, b"MZ but nothing else")
+
+
+def _strangers_grub(site: Site) -> None:
+    site.put(GRUB, grub(), site.stranger)
+
+
+def _old_grub(site: Site) -> None:
+    site.put(GRUB, grub(4), site.vendor)
+
+
+def _grub_without_generations(site: Site) -> None:
+    site.put(GRUB, program({}), site.vendor)
+
+
+def _no_grub(site: Site) -> None:
+    del site.files[GRUB]
+
+
+def _no_microsoft(site: Site) -> None:
+    del site.files["microsoft-uefi-ca.pem"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (_unsigned_shim, "is not signed, and firmware with Secure Boot starts what Microsoft"),
+        (_strangers_shim, "is signed by Stranger, and firmware with Secure Boot starts what Micro"),
+        (_changed_shim, "is not as it was when it was signed by Microsoft"),
+        (_no_shim, "cannot be checked: bootx64.efi is cut off"),
+        (
+            _strangers_grub,
+            "has a GRUB beside it that is signed by Stranger, and shim starts what Ven",
+        ),
+        (_old_grub, "that is revoked: its grub is of generation 4, and 5 is needed"),
+        (_grub_without_generations, "that says nothing of its generations"),
+        (_no_grub, "has no GRUB beside it"),
+        (_no_microsoft, "has no certificates of Microsoft beside it"),
+    ],
+)
+def test_a_broken_chain_is_said_to_be_and_where(
+    harm: Callable[[Site], None], said: str, site: Site
+) -> None:
+    harm(site)
+    assert said in site.judged()[SHIM]
+
+
+def test_a_kernel_of_another_vendor_and_an_unsigned_loader(site: Site) -> None:
+    site.put("linux", program({}), site.stranger)
+    site.put("ipxe.efi", program({}))
+    judged = site.judged()
+    assert judged[KERNEL].startswith("is signed by Stranger, and shim starts what Vendor or Micro")
+    assert judged["ipxe.efi"].startswith("is not signed")
+    assert judged[SHIM] == ""
+
+
+def test_one_good_signature_of_several_is_enough(site: Site) -> None:
+    site.put(SHIM, shim(site.vendor.certificate), site.stranger, site.microsoft)
+    assert signature.signers(site.files[SHIM]) == ("Stranger", "Microsoft")
+    assert site.judged()[SHIM] == ""
+
+
+def test_without_the_program_that_checks_nothing_is_called_good(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(site.folder))
+    assert (
+        site.judged()[SHIM]
+        == "cannot be checked: sbverify is not installed: apt install sbsigntool"
+    )
+
+
+def test_nothing_is_looked_at_where_there_is_no_shim(site: Site) -> None:
+    assert judge([Image("own", "1", {"linux": _held("linux", site.files["linux"])})]) == {}
+
+
+def test_generations_are_lines_of_a_name_and_a_number() -> None:
+    assert sbat.generations(b"sbat,1,x\r\ngrub,5,G,2,u\n\nodd\nalso,odd\n\0tail,9\n") == {
+        "sbat": 1,
+        "grub": 5,
+    }
+    assert list(sbat.revoked({"grub": 4, "own": 1}, {"grub": 5, "shim": 4})) == [
+        "its grub is of generation 4, and 5 is needed"
+    ]
+
+
+@pytest.mark.parametrize("section", [b"", b"\0" * 11, b"\x01" + b"\0" * 40])
+def test_revocations_in_a_form_nobody_knows(section: bytes) -> None:
+    with pytest.raises(ValueError, match="it is"):
+        sbat.levels(section)
+
+
+NAMES = st.text("abcdefghijklmnop.", min_size=1, max_size=20).map(lambda name: f".{name}")
+
+
+@given(st.dictionaries(NAMES, st.binary(min_size=1, max_size=2000), max_size=5))
+def test_every_section_is_found_by_its_name(
+    tmp_path_factory: pytest.TempPathFactory, sections: dict[str, bytes]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "program.efi"
+    path.write_bytes(program(sections))
+    for name, content in sections.items():
+        assert pe.section(path, name) == content
+    assert pe.section(path, ".nobody-has-this") is None
+    assert pe.signatures(path) == ()
+
+
+@given(st.data())
+def test_whatever_a_file_holds_it_is_a_program_or_it_is_not(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(program({".sbat": b"sbat,1", ".vendor_cert": b"x" * 16}))
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, 0x3FF))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "hostile.efi"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    for look in (pe.signatures, lambda file: pe.section(file, ".vendor_cert"), signature.signers):
+        try:
+            look(path)
+        except pe.NotPe as problem:
+            assert "\n" not in str(problem)  # noqa: PT017 -- either is right
