@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 
+from netboot.answer.springboard import Patched
 from netboot.boot.http import BootHttp, HttpLimits, SentFile
 from netboot.errors import NotServed
 from netboot.model import ImageFile, Mac
@@ -30,6 +31,8 @@ class FakePlane:
     def __init__(self) -> None:
         self.files: dict[str, ImageFile] = {}
         self.nodes: dict[tuple[str, str], bytes] = {}
+        self.patched: dict[tuple[Mac, str], Patched] = {}
+        self.discs: dict[str, list[str]] = {}
         self.ignored: set[str] = set()
         self.problem: str | None = None
         self.broken: Exception | None = None
@@ -65,6 +68,20 @@ class FakePlane:
     def autoexec(self, peer: str, local: str) -> str:
         self.asked.append((peer, local))
         return "#!ipxe\n# autoexec\n"
+
+    def media(self, mac: Mac, name: str, local: str) -> Patched:
+        self.asked.append((mac, name, local))
+        if (mac, name) not in self.patched:
+            raise NotServed("no such medium")
+        return self.patched[mac, name]
+
+    def discs_of(self, mac: Mac) -> list[str]:
+        return sorted(name for of, name in self.patched if of == mac)
+
+    def discs_in(self, image: str) -> list[str]:
+        if image not in self.discs:
+            raise NotServed("no CDs are there")
+        return self.discs[image]
 
     def node_file(self, token: str, name: str, peer: str, local: str) -> bytes:
         self.asked.append((token, name, peer, local))
