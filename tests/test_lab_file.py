@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import ConfigError
+from netboot.lab.bmc.faults import Fault
+from netboot.lab.up.faults import of_requests
 from netboot.lab.up.file import LabFile, quirk_of, read
 
 FULL = """
@@ -57,6 +59,32 @@ def test_everything_that_can_be_said(file: Path) -> None:
     assert (second.nics, second.disks) == ((), ())
 
 
+FAULTS = """
+nodes:
+  n1:
+    bmc:
+      faults:
+        - {kind: drop, method: POST, path: Reset}
+        - {kind: busy, times: 5, retry_after: 3}
+        - {kind: slow, seconds: 2.5}
+        - {kind: expire-sessions}
+        - {kind: ignore-once}
+        - {kind: stale-inserted}
+"""
+
+
+def test_faults_are_of_requests_or_habits(file: Path) -> None:
+    bmc = written(file, FAULTS).nodes["n1"].bmc
+    assert of_requests(bmc.faults) == [
+        Fault("drop", "POST", "Reset"),
+        Fault("busy", times=5, retry_after="3"),
+        Fault("slow", seconds=2.5),
+        Fault("expire-sessions"),
+    ]
+    quirk = quirk_of(bmc)
+    assert (quirk.once_ignored, quirk.stale_inserted) == (True, True)
+
+
 def test_a_personality_may_have_more_quirks(file: Path) -> None:
     lab = written(
         file, "nodes: {n1: {bmc: {personality: huawei, quirks: {boot_patch: noop, sessions: no}}}}"
@@ -103,6 +131,22 @@ def test_a_personality_may_have_more_quirks(file: Path) -> None:
             "networks.bmc.subnet: = 10.1.0.0/16: overlaps that of boot",
         ),
         ("nodes: {n1: {bmc: {password: aaaaaaaaaaaaaaaaaaaaa}}}", "nodes.n1.bmc.password: "),
+        ("nodes: {n1: {bmc: {faults: [{kind: on-fire}]}}}", 'faults[0].kind: = "on-fire": must be'),
+        ("nodes: {n1: {bmc: {faults: [{kind: busy, times: 0}]}}}", "must be a count from 1 to"),
+        ("nodes: {n1: {bmc: {faults: [{kind: drop, path: '('}]}}}", "must be a regular expression"),
+        ("nodes: {n1: {bmc: {faults: [{kind: slow}]}}}", "faults[0].seconds: is missing: how late"),
+        (
+            "nodes: {n1: {bmc: {faults: [{kind: drop}, {kind: drop, seconds: 3}]}}}",
+            "nodes.n1.bmc.faults[1].seconds: goes with slow alone",
+        ),
+        (
+            "nodes: {n1: {bmc: {faults: [{kind: ignore-once, times: 2}]}}}",
+            "faults[0].times: goes with no ignore-once, which it does always",
+        ),
+        (
+            "nodes: {n1: {bmc: {protocols: [ipmi], faults: [{kind: drop}]}}}",
+            "nodes.n1.bmc.faults: are Redfish's, which it does not speak",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(file: Path, text: str, line: str) -> None:

@@ -13,6 +13,7 @@ from netboot.bmc.goal import (
     Action,
     Climb,
     Done,
+    Eject,
     Failed,
     Goal,
     Listen,
@@ -75,6 +76,7 @@ class ClosedLoop:
         expect: hears the machine.
         record: is told every event.
         planner: says what to do next.
+        reads: hears the machine's springboard being read, as ``expect`` hears the machine.
         gate: may put changes of power off.
         memory: which rung worked before on this model; None remembers nothing.
         model: by ``history.model_of``; "" for unknown.
@@ -88,6 +90,7 @@ class ClosedLoop:
     expect: Expect
     record: Record = lambda _event: None
     planner: Planner = plan
+    reads: Expect = lambda _mac, _since, _timeout: None
     gate: Gate = lambda _action: None
     memory: Memory | None = None
     model: str = ""
@@ -130,7 +133,8 @@ class ClosedLoop:
         self.goal = replace(self.goal, rungs=rungs)
 
     def _remember(self, end: Done | Failed) -> None:
-        if self.memory is not None and self.model and isinstance(end, Done):
+        chosen = self.goal.begins is not None  # by a person, which says nothing of the model
+        if self.memory is not None and self.model and isinstance(end, Done) and not chosen:
             self.memory.remember_rung(self.model, self.goal.wanted.target, end.rung)
 
     def _do(self, step: Action) -> Pause | None:
@@ -139,6 +143,8 @@ class ClosedLoop:
             case SetBoot(rung, override, clears):
                 did = Did.CLEAR if clears else Did.SET
                 self._attempt(did, rung, lambda: self.driver.set_boot(override, rung))
+            case Eject(rung):
+                self._attempt(Did.EJECT, rung, self.driver.eject)
             case Power(rung, action):
                 if pause := self.gate(action):
                     return pause
@@ -153,7 +159,6 @@ class ClosedLoop:
             case Wait(until, why):
                 return Pause(until, why)
             case Climb(rung, why):
-                why += self._eject() if rung is Rung.VIRTUAL_MEDIA else ""
                 self._append(Event(self.clock(), rung, Did.CLIMB, Came.REFUSED, why))
         return None
 
@@ -168,9 +173,16 @@ class ClosedLoop:
         """Write down a sign of the machine, if there is one."""
         words = self.expect(self.goal.mac, since, timeout)
         if words is None:
+            if rung is Rung.VIRTUAL_MEDIA and not where(self.history, Did.FETCH, since=since):
+                self._see_reading(since)
             return False
         self._append(Event(self.clock(), rung, Did.LISTEN, Came.OK, words))
         return True
+
+    def _see_reading(self, since: float) -> None:
+        words = self.reads(self.goal.mac, since, 0.0)
+        if words is not None:
+            self._append(Event(self.clock(), Rung.VIRTUAL_MEDIA, Did.FETCH, Came.OK, words))
 
     def _wait(self, pause: Pause) -> None:
         left = max(0.0, pause.until - self.clock())
@@ -232,14 +244,6 @@ class ClosedLoop:
         else:
             came, words = Came.OK, ""
         self._append(Event(self.clock(), rung, did, came, words, request, action))
-
-    def _eject(self) -> str:
-        """Take the springboard out again; what the BMC said if that failed."""
-        try:
-            self.driver.eject()
-        except BmcError as error:
-            return f" (its ISO may stay inserted: {error})"
-        return ""
 
     def _append(self, event: Event) -> None:
         self.record(event)

@@ -12,7 +12,7 @@ BOOT_WITHIN = 300.0
 class Sign(StrEnum):
     """What shows that the machine booted as wanted."""
 
-    DISCOVER = "discover"  # its DHCP DISCOVER, or the first read of its springboard ISO
+    DISCOVER = "discover"  # its DHCP DISCOVER, or its script
     NONE = "none"  # nothing that reaches us: a boot from disk, or into the set-up
 
 
@@ -28,7 +28,8 @@ class Goal:
         sign: what is waited for after the reset.
         within: seconds from the reset to the sign.
         http_url: what the UEFI HTTP rung loads; None lets DHCP say it.
-        iso_url: what the virtual media rung inserts; None leaves that rung out.
+        iso_url: the springboard that the virtual media rung inserts; None leaves that rung out.
+        begins: the rung to begin with, those before it left out; None for the first.
     """
 
     mac: str
@@ -39,6 +40,7 @@ class Goal:
     within: float = BOOT_WITHIN
     http_url: str | None = None
     iso_url: str | None = None
+    begins: Rung | None = None
 
     def override(self, rung: Rung) -> BootOverride:
         """What ``rung`` sets."""
@@ -51,12 +53,20 @@ class Goal:
 
     def usable(self) -> tuple[Rung, ...]:
         """The rungs that have what they need, each once."""
-        return tuple(dict.fromkeys(rung for rung in self.rungs or () if self._can(rung)))
+        rungs = list(dict.fromkeys(self.rungs or ()))
+        if self.begins is not None:
+            rungs = rungs[rungs.index(self.begins) :] if self.begins in rungs else []
+        return tuple(rung for rung in rungs if self._can(rung))
 
     def _can(self, rung: Rung) -> bool:
         if rung is Rung.CYCLE_ONLY:
             return self.reset is not None
         return rung is not Rung.VIRTUAL_MEDIA or self._image() is not None
+
+    @property
+    def has_springboard(self) -> bool:
+        """Whether what the virtual media rung inserts is ours, and of no use after the boot."""
+        return self._image() is not None and self._image() == self.iso_url
 
     def _image(self) -> str | None:
         own = self.wanted.url if self.wanted.target is BootTarget.CD else None
@@ -70,6 +80,13 @@ class SetBoot:
     rung: Rung
     override: BootOverride
     clears: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Eject:
+    """Take the springboard out again."""
+
+    rung: Rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +137,4 @@ class Failed:
     why: str
 
 
-Action = SetBoot | Power | Listen | Wait | Climb
+Action = SetBoot | Eject | Power | Listen | Wait | Climb

@@ -21,6 +21,8 @@ class Did(StrEnum):
     LISTEN = "listen"  # for the machine
     CLEAR = "clear"  # the override, after the boot
     CLIMB = "climb"  # to the next rung
+    FETCH = "fetch"  # of its springboard, by the machine
+    EJECT = "eject"  # the springboard, after the boot
 
 
 class Came(StrEnum):
@@ -107,9 +109,12 @@ def outcome(history: History, intent: Event) -> Event | None:
 
 
 def happened(history: History, intent: Event) -> bool:
-    """Whether the BMC said that it reset, or a reading since shows it; else nobody knows."""
+    """Whether the BMC said that it reset, or a sign since shows it; else nobody knows.
+
+    A sign is another power state or LastResetTime, or that the machine's springboard was read.
+    """
     reply = outcome(history, intent)
-    if reply and reply.came is Came.OK:
+    if (reply and reply.came is Came.OK) or where(history, Did.FETCH, since=intent.at):
         return True
     before, after = _readings_around(history, intent)
     return before is not None and any(_differs(before, reading) for reading in after)

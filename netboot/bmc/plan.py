@@ -14,10 +14,9 @@ only by evidence (another LastResetTime, another power state, the machine heard)
 only by evidence (a LastResetTime that stayed, a machine that stayed off). With neither, ``plan``
 listens until the deadline and then gives up rather than reset a machine that may be installing.
 
-Who gives up leaves nothing behind: a Once that no boot has used is cleared before ``Failed``.
+Who ends leaves nothing behind (``netboot.bmc.leaving``): a Once that no boot has used is cleared
+before ``Failed``, and a springboard is taken out before either end.
 """
-
-from collections.abc import Container
 
 from netboot.bmc.goal import (
     Action,
@@ -42,16 +41,22 @@ from netboot.bmc.history import (
     unreadable,
     where,
 )
+from netboot.bmc.leaving import (
+    ACCEPTED,
+    BUSY_PAUSE,
+    NOTHING,
+    READ_BACK_WITHIN,
+    READ_PAUSE,
+    armed,
+    disarmed,
+    ejected,
+    spoken,
+    stays,
+)
 from netboot.bmc.model import BootOverride, BootTarget, Observed, PowerAction, PowerState, Rung
 
 LISTEN_SLICE = 15.0
 """Seconds to listen before the BMC is read again."""
-READ_PAUSE = 2.0
-"""Seconds between two readings."""
-READ_BACK_WITHIN = 15.0
-"""Seconds in which an accepted override must show: some BMCs apply it by a task."""
-BUSY_PAUSE = 10.0
-"""Seconds after a BMC said that it is busy; twice that the second time, and so on."""
 BUSY_TRIES = 4
 RESET_TRIES = 3
 """Changes of power in one rung, also those a busy BMC did not take."""
@@ -63,12 +68,6 @@ UNREADABLE_WITHIN = 420.0
 """Seconds without a reading: a BMC that restarts is away for minutes."""
 CLEARED_WITHIN = 60.0
 """Seconds after the machine's first packet in which Once must be cleared."""
-CLEAR_TRIES = 3
-"""Attempts to clear the Once of a goal that is given up."""
-
-_ACCEPTED = (Came.OK, Came.UNKNOWN)
-_NOTHING = BootOverride(BootTarget.NONE)
-_TARGETS = frozenset(BootTarget) - {BootTarget.NONE}
 
 
 def plan(
@@ -83,7 +82,12 @@ def plan(
         now: epoch seconds.
     """
     step = _next(goal, observed, history, now)
-    return _disarm(goal, observed, history, step, now) if isinstance(step, Failed) else step
+    if isinstance(step, Failed):
+        away = _away(history, now) is not None
+        step = disarmed(goal, observed, history, step, now, away=away)
+    if isinstance(step, Done | Failed | Climb):
+        return ejected(goal, observed, history, step, now)
+    return step
 
 
 def _next(
@@ -99,7 +103,8 @@ def _next(
     rung = next((rung for rung in goal.usable() if rung not in given_up), None)
     if rung is None and goal.rungs is not None:
         tried = "; ".join(f"{event.rung}: {event.words}" for event in fallen)
-        return Failed(tried or "this BMC has no way to do it")
+        by = f" by {goal.begins}" if goal.begins else ""
+        return Failed(tried or f"this BMC has no way to do it{by}")
     intents = where(history, Did.RESET, Came.INTENT, rung=rung) if rung else []
     if intents:
         return _after_reset(goal, observed, history, intents, now)
@@ -146,10 +151,10 @@ def _set(
     if not attempts:
         return SetBoot(rung, override)
     last = attempts[-1]
-    if last.came in _ACCEPTED and now < last.at + READ_BACK_WITHIN:
+    if last.came in ACCEPTED and now < last.at + READ_BACK_WITHIN:
         return Wait(now + READ_PAUSE, "the override does not show yet")
     if last.came is Came.OK:
-        return Climb(rung, f"accepted, but the BMC reports {_spoken(observed)}")
+        return Climb(rung, f"accepted, but the BMC reports {spoken(observed)}")
     if last.came is Came.REFUSED or len(attempts) >= BUSY_TRIES:
         return Climb(rung, last.words)
     ready = last.at + BUSY_PAUSE * len(attempts)
@@ -158,7 +163,7 @@ def _set(
 
 def _in_force(rung: Rung, override: BootOverride, observed: Observed, last: Event) -> bool:
     """Whether the BMC took what was set last, and shows it."""
-    return last.came in _ACCEPTED and took(override, observed.boot) and _inserted(rung, observed)
+    return last.came in ACCEPTED and took(override, observed.boot) and _inserted(rung, observed)
 
 
 def _first_reset(
@@ -166,8 +171,8 @@ def _first_reset(
 ) -> Power | Listen | Done:
     """Restart the machine for ``rung``, unless it was heard late from the rung before."""
     if goal.reset is None:
-        stays = goal.wanted.once and _armed(observed) and not _is_once(observed)
-        return Done(rung, f"the BMC reports {_spoken(observed)}, not once" if stays else "")
+        lasts = goal.wanted.once and armed(observed) and not _is_once(observed)
+        return Done(rung, f"the BMC reports {spoken(observed)}, not once" if lasts else "")
     earlier = where(history, Did.RESET, Came.INTENT)
     if earlier:
         given_up = where(history, Did.CLIMB)[-1]
@@ -192,11 +197,12 @@ def _after_reset(
     on = observed is None or observed.power is not PowerState.OFF
     if done and goal.sign is Sign.NONE and on:
         return Done(rung)
-    deadline = intent.at + goal.within
+    read = where(history, Did.FETCH, since=intent.at)
+    deadline = (read or [intent])[-1].at + goal.within
     if now < deadline:
         return Listen(rung, intent.at, min(deadline, now + LISTEN_SLICE))
     if done:
-        return Climb(rung, silence(goal, rung))
+        return Climb(rung, silence(goal, rung, was_read=bool(read)))
     return Failed(
         f"the reply to {intent.action} was lost, and in {goal.within:.0f} s neither LastResetTime, "
         f"power state nor a DISCOVER from {goal.mac} showed whether it happened; not repeated"
@@ -266,56 +272,36 @@ def _confirm(
 ) -> SetBoot | Wait | Done:
     """The machine was heard: see that Once is cleared, or clear it."""
     rung = heard.rung or Rung.CYCLE_ONLY
-    was_set = where(history, Did.SET, *_ACCEPTED)
-    if not goal.wanted.once or not was_set or (observed and not _armed(observed)):
+    was_set = where(history, Did.SET, *ACCEPTED)
+    if not goal.wanted.once or not was_set or (observed and not armed(observed)):
         return Done(rung)
     cleared = where(history, Did.CLEAR, since=heard.at)
     if now < (cleared or [heard])[-1].at + CLEARED_WITHIN:
         return Wait(now + READ_PAUSE, "Once is not cleared yet")
     if observed is None:
-        return Done(rung, _stays(observed))
+        return Done(rung, stays(observed))
     if not cleared:
-        return SetBoot(was_set[-1].rung or rung, _NOTHING, clears=True)
-    return Done(rung, _stays(observed))
-
-
-def _disarm(
-    goal: Goal, observed: Observed | None, history: History, failed: Failed, now: float
-) -> SetBoot | Wait | Failed:
-    """Clear the Once that was set for nothing, and only then fail; another's override stays."""
-    was_set = where(history, Did.SET, *_ACCEPTED)
-    ours = _TARGETS & {goal.override(event.rung).target for event in was_set if event.rung}
-    if not goal.wanted.once or not ours or (observed and not _armed(observed, ours)):
-        return failed
-    if observed is None and not _away(history, now):
-        return Wait(now + READ_PAUSE, "the BMC does not answer")
-    tries = where(history[history.index(was_set[-1]) :], Did.CLEAR)
-    pause = READ_BACK_WITHIN if tries and tries[-1].came in _ACCEPTED else BUSY_PAUSE
-    ready = tries[-1].at + pause if tries else now
-    refused = tries and tries[-1].came is Came.REFUSED
-    if observed is None or refused or (len(tries) >= CLEAR_TRIES and now >= ready):
-        return Failed(f"{failed.why}; {_stays(observed)}")
-    if now < ready:
-        return Wait(min(ready, now + READ_PAUSE), "Once is not cleared yet")
-    return SetBoot(was_set[-1].rung or Rung.FULL_BODY, _NOTHING, clears=True)
-
-
-def _stays(observed: Observed | None) -> str:
-    if observed is None:
-        return "the BMC could not be asked whether Once is cleared"
-    return f"the BMC still reports {_spoken(observed)}: its next boot may be the same"
-
-
-def _armed(observed: Observed, targets: Container[BootTarget] = _TARGETS) -> bool:
-    return observed.boot is not None and observed.boot.target in targets
+        return SetBoot(was_set[-1].rung or rung, NOTHING, clears=True)
+    return Done(rung, stays(observed))
 
 
 def _is_once(observed: Observed) -> bool:
     return observed.boot is not None and observed.boot.once
 
 
-def silence(goal: Goal, rung: Rung) -> str:
-    """What was waited for in vain, and what is usually the cause."""
+def silence(goal: Goal, rung: Rung, *, was_read: bool = False) -> str:
+    """What was waited for in vain, and what is usually the cause.
+
+    Args:
+        goal: that was not reached.
+        rung: by which it was tried.
+        was_read: its springboard was read.
+    """
+    if was_read:
+        cause = "Secure Boot refuses it, or iPXE in it has no driver for the NIC"
+        return (
+            f"its springboard ISO was read, and no DISCOVER from {goal.mac} came; usually {cause}"
+        )
     cause = {
         Rung.VIRTUAL_MEDIA: "the machine cannot start from this CD (Secure Boot, boot mode), "
         "or the BMC cannot reach the image's URL",
@@ -327,11 +313,3 @@ def silence(goal: Goal, rung: Rung) -> str:
         "or the machine does not get through POST",
     )
     return f"no DISCOVER from {goal.mac} within {goal.within:.0f} s; usually {cause}"
-
-
-def _spoken(observed: Observed) -> str:
-    boot = observed.boot
-    if boot is None or not _armed(observed):
-        return "no override"
-    mode = f" in {boot.mode} mode" if boot.mode else ""
-    return f"{boot.target} {'once' if boot.once else 'always'}{mode}"

@@ -1,7 +1,6 @@
 """The lab file: which networks and machines a lab has."""
 
 import ipaddress
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from netboot.bmc.quirks import Quirk
 from netboot.checked import Checked
 from netboot.errors import ConfigError
 from netboot.lab.dhcp import FIRST_LEASE
+from netboot.lab.up.faults import MOST_FAULTS, FaultSaid, check, habits
 from netboot.lab.up.qemu import Firmware
 from netboot.model import Mac, parse_mac
 
@@ -73,6 +73,7 @@ class Bmc(Checked, frozen=True):
         protocols: what it speaks.
         personality: whose quirks its Redfish has.
         quirks: more of them, by the keys of ``quirks.toml``; a switch is yes or no.
+        faults: what goes wrong with requests of its Redfish.
         address: on the BMC network.
         tls: whether its Redfish is HTTPS.
         user: who may log in. ``password``: likewise.
@@ -80,7 +81,8 @@ class Bmc(Checked, frozen=True):
 
     protocols: tuple[Literal["redfish", "ipmi"], ...] = ("redfish", "ipmi")
     personality: str = quirks.GENERIC
-    quirks: Mapping[str, str] = field(default_factory=dict)
+    quirks: dict[str, str] = field(default_factory=dict)
+    faults: Annotated[tuple[FaultSaid, ...], Meta(max_length=MOST_FAULTS)] = ()
     address: str = ""
     tls: YesNo = "yes"
     user: Annotated[str, Meta(min_length=1, max_length=16)] = "admin"
@@ -174,7 +176,7 @@ def quirk_of(bmc: Bmc, source: str = "the lab", key: str = "bmc") -> Quirk:
     quirk = names[bmc.personality]
     said = {
         name: _SWITCH.get(value, value) if isinstance(getattr(quirk, name, None), bool) else value
-        for name, value in bmc.quirks.items()
+        for name, value in (bmc.quirks | habits(bmc.faults)).items()
     }
     read = checked.convert({"label": quirk.label} | said, Quirk, source, f"{key}.quirks")
     return structs.replace(quirk, **{name: getattr(read, name) for name in said})
@@ -218,6 +220,10 @@ def _own_mac(node: int, nic: int) -> Mac:
 
 def _bmc(bmc: Bmc, subnet: ipaddress.IPv4Network, source: str, key: str, default: str) -> Bmc:
     quirk_of(bmc, source, key)
+    if bmc.faults and "redfish" not in bmc.protocols:
+        raise ConfigError(source, f"{key}.faults", "are Redfish's, which it does not speak")
+    for number, fault in enumerate(bmc.faults):
+        check(fault, source, f"{key}.faults[{number}]")
     address = bmc.address or default
     low, high = subnet[FIRST_BMC], subnet[FIRST_LEASE - 1]
     try:

@@ -23,6 +23,7 @@ from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.ipmi_bmc import PORT as IPMI_PORT
 from netboot.lab.ipmi_bmc import IpmiBmc
 from netboot.lab.namespaces import Host, Lan
+from netboot.lab.up.faults import of_requests
 from netboot.lab.up.file import LabFile, Node, quirk_of
 from netboot.lab.up.guest_port import GuestPort
 from netboot.lab.up.node import QemuMachine
@@ -98,6 +99,8 @@ class LabNode:
             secure_boot=self.node.firmware == "secureboot",
             ipmi_port=IPMI_PORT if "ipmi" in bmc.protocols else None,
         )
+        for fault in of_requests(bmc.faults):
+            service.faults.add(fault)
         service.start()
         lab.on_close(service.stop)
 
@@ -201,6 +204,7 @@ class Lab:
                 "user": node.node.bmc.user,
                 "fingerprint": node.fingerprint,
                 "announced": node.guest_port.announced,
+                "iscsi": str(node.machine.lun),
                 "serial_log": str(node.machine.serial_log),
             }
             for name, node in self.nodes.items()

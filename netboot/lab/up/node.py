@@ -10,6 +10,9 @@ QEMU tells the firmware its boot order at each reset, whoever causes it. So an o
 start is this: the order is changed at once, and changed back when the next start has got under way:
 SeaBIOS resets a machine once or twice more as soon as it finds memory that was used before, and
 only then does it look for what to boot. Such resets belong to the start that they follow.
+
+A LUN that its firmware logs in to is plugged in and out at resets too (``lun``). After a reset of
+the machine's own there is another one for that, at once.
 A second monitor only wakes us up for that; what happened is read from the first one, where events
 stand in order with the replies to our commands.
 """
@@ -24,9 +27,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from netboot.errors import OperationError
-from netboot.lab.bmc.machine import BootDevice, Refused
+from netboot.lab.bmc.machine import BootDevice, IscsiDrive, Refused
 from netboot.lab.program import Program
 from netboot.lab.qmp import Qmp
+from netboot.lab.up.lun import Lun
+from netboot.lab.up.order import BootOrder
 from netboot.lab.up.qemu import SERIAL, Hardware, command
 from netboot.model import Mac
 
@@ -60,6 +65,7 @@ class QemuMachine:
         hardware: as given.
         serial_log: all it said on its serial line.
         serial: the UNIX socket that is the line's other end, for one at a time.
+        lun: what its firmware logs in to.
 
     Raises:
         OperationError: QEMU or its firmware is not installed, or did not start.
@@ -73,7 +79,6 @@ class QemuMachine:
         self.hardware = hardware
         self.serial_log = directory / "serial.log"
         self.serial = directory / SERIAL
-        self._own_order = tuple(order)
         self._once = False
         self._used = False
         self._starts = 0
@@ -82,6 +87,9 @@ class QemuMachine:
         monitors = directory / "qmp", directory / "events"
         self.program = start(command(hardware, directory, monitors), self.serial_log)
         self._qmp, self._events = map(self._connected, monitors)
+        self.lun = Lun(self._qmp)
+        self._order = BootOrder(self._qmp, hardware, order, self.lun)
+        self._plug_due = False
         self._arrange(None)
         self._listener = threading.Thread(
             target=self._listen, name=f"events of {hardware.name}", daemon=True
@@ -116,7 +124,7 @@ class QemuMachine:
     @property
     def boot_devices(self) -> frozenset[BootDevice]:
         """What is plugged in."""
-        there = {BootDevice.CD}
+        there = {BootDevice.CD, *((BootDevice.ISCSI,) if self.hardware.has_iscsi else ())}
         if self.hardware.nics:
             http = self.hardware.firmware == "uefi-http"
             there.add(BootDevice.HTTP if http else BootDevice.NETWORK)
@@ -181,6 +189,11 @@ class QemuMachine:
                 self._reset()
                 self._started()
 
+    def set_iscsi(self, drive: IscsiDrive | None) -> None:
+        """Have QEMU itself log in to ``drive`` at the next reset."""
+        with self._lock:
+            self.lun.wanted = drive
+
     def insert(self, slot: str, image: str) -> None:
         """Have QEMU itself read the image at a URL.
 
@@ -220,6 +233,7 @@ class QemuMachine:
         """Reset, and wait until it has happened: then the firmware's boot order is made."""
         self._take_resets()
         self._restore()
+        self._plug()
         self._qmp.command("system_reset")
         while self._qmp.wait_for_event("RESET", RESET_TIMEOUT)["guest"]:
             self._reset_itself()
@@ -241,6 +255,20 @@ class QemuMachine:
         if self._is_under_way:
             self._started()
         self._reset_at = self._work
+        self._plug_due = self.lun.is_stale
+
+    def _plug(self) -> None:
+        """Have the LUN that the firmware is told, in its place of the order."""
+        self._plug_due = False
+        if self.lun.is_stale:
+            self.lun.settle()
+            self._order.renew()
+
+    def _start_anew(self) -> None:
+        """Have the start that has just begun see the LUN."""
+        self._used = False
+        self._reset()
+        self._used = self._once
 
     @contextlib.contextmanager
     def _under_way(self) -> Iterator[None]:
@@ -293,32 +321,9 @@ class QemuMachine:
             self._arrange(None)
 
     def _arrange(self, override: BootDevice | None, *, once: bool = False) -> None:
-        """Tell QEMU the order of the next start."""
+        """Have this order from the next start on, or for that one."""
         self._once, self._used = once, False
-        kinds = [override, *self._own_order] if override else self._own_order
-        wanted = list(dict.fromkeys(device for kind in kinds for device in self._of(kind)))
-        for device in self._all:
-            self._set_bootindex(device, -1)  # an index in use would be refused
-        for index, device in enumerate(wanted):
-            self._set_bootindex(device, index)
-
-    @property
-    def _all(self) -> list[str]:
-        kinds = (BootDevice.NETWORK, BootDevice.DISK, BootDevice.CD)
-        return [device for kind in kinds for device in self._of(kind)]
-
-    def _of(self, kind: BootDevice) -> list[str]:
-        match kind:
-            case BootDevice.NETWORK | BootDevice.HTTP:
-                return [f"nic{number}" for number in range(len(self.hardware.nics))]
-            case BootDevice.DISK:
-                return [f"disk{number}" for number in range(len(self.hardware.disks))]
-            case _:
-                return ["cd0"]
-
-    def _set_bootindex(self, device: str, index: int) -> None:
-        path = f"/machine/peripheral/{device}"
-        self._qmp.command("qom-set", {"path": path, "property": "bootindex", "value": index})
+        self._order.put_first(override)
 
     def _listen(self) -> None:
         """Be awake for every reset, and when a start has got under way, until QEMU ends."""
@@ -327,6 +332,8 @@ class QemuMachine:
                 self._events.wait_for_event("RESET", _LOOK_EVERY if self._used else _QUIET)
             with contextlib.suppress(OperationError), self._lock:  # its end
                 self._take_resets()
+                if self._plug_due:
+                    self._start_anew()
                 if self._is_under_way:
                     self._restore()
 

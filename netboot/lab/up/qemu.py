@@ -1,7 +1,8 @@
 """The command line of a virtual machine: which board and firmware, and what is plugged in.
 
 Devices have the ids ``nic0``, ``nic1`` …, ``disk0`` …, ``cd0``, and are tried in that order until
-somebody changes it (``bootindex``, which QMP can set).
+somebody changes it (``bootindex``, which QMP can set). Where the firmware has iSCSI there is a SCSI
+controller, on which ``lun`` has what it logs in to.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from netboot.lab.board import BOARDS
+from netboot.lab.up.lun import CONTROLLER
 from netboot.model import Mac
 
 Firmware = Literal["uefi", "uefi-http", "secureboot", "bios", "ipxe-rom"]
@@ -47,6 +49,11 @@ class Hardware:
     memory: int
     nics: Sequence[Nic]
     disks: Sequence[Path]
+
+    @property
+    def has_iscsi(self) -> bool:
+        """Whether its firmware logs in to targets: a BIOS has no such thing."""
+        return self.firmware != "bios"
 
     @property
     def uuid(self) -> UUID:
@@ -98,6 +105,8 @@ def _devices(hardware: Hardware, romfile: str | None) -> list[str]:
         drive = f"if=none,id=drive{number},format=raw,discard=unmap,file={image}"
         device = f"virtio-blk-pci,id=disk{number},drive=drive{number}"
         words += ["-drive", drive, "-device", f"{device},bootindex={first + number}"]
+    if hardware.has_iscsi:
+        words += ["-device", f"virtio-scsi-pci,id={CONTROLLER}"]
     last = first + len(hardware.disks)
     return [*words, "-device", f"ide-cd,id=cd0,bus=ide.1,bootindex={last}"]
 

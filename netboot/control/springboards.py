@@ -1,0 +1,118 @@
+"""Where BMCs read images: our HTTP, at the address that a BMC reaches us by, or a share.
+
+A share holds the same files for BMCs that read no HTTP, in folders of their own: below ``images``
+as they are on disk, and below ``media`` as their paths have it. An NFS server lets nobody mount
+what is behind a link, so an image's version is named.
+"""
+
+import socket
+from urllib.parse import urlsplit
+
+from netboot.answer.discs import path_of
+from netboot.bmc.driver import Driver, ReadsImages
+from netboot.clients import KINDS
+from netboot.config import Settings
+from netboot.control.planes import Planes
+from netboot.media.library import CURRENT
+from netboot.model import Arch, Node
+from netboot.store.bmc_shapes import Bmc
+
+_HTTP = ("http", "https")
+
+
+class Springboards:
+    """URLs of springboards and other images of ours.
+
+    Args:
+        settings: the site's.
+        planes: what boot programs say of themselves.
+    """
+
+    def __init__(self, settings: Settings, planes: Planes) -> None:
+        self._settings = settings
+        self._planes = planes
+
+    def url(self, node: Node, bmc: Bmc, hands: Driver) -> str | None:
+        """The URL of ``node``'s springboard for its BMC, by a scheme that it reads.
+
+        Blocks while a name is resolved, and while the BMC is asked what it is.
+
+        Returns:
+            None where it has no MAC, or no boot program serves.
+
+        Raises:
+            BmcError: the BMC cannot be asked.
+        """
+        if not node.macs or (base := self._base(bmc.address.host)) is None:
+            return None
+        return self.readable(base + path_of(node, node.macs[0]), hands)
+
+    def loader(self, node: Node) -> str | None:
+        """The URL of what UEFI HTTP Boot of ``node`` loads, as its firmware reaches us.
+
+        Returns:
+            None where DHCP says it: without Secure Boot, and while no boot program serves.
+        """
+        told, http = self._planes.address(), self._settings.http
+        if told is None or not node.secure_boot:
+            return None
+        name = node.loader or KINDS[Arch.X64_HTTP].signed
+        return f"http://{http.advertise or told}:{http.port}/{name}"
+
+    def readable(self, url: str, hands: Driver) -> str:
+        """``url``, or the same file in a share where it is ours and the BMC reads no HTTP.
+
+        Raises:
+            BmcError: the BMC cannot be asked what it is.
+        """
+        share, parts = self._settings.virtual_media, urlsplit(url)
+        bases = {"nfs": share.nfs, "cifs": share.cifs}
+        if not any(bases.values()) or parts.scheme not in _HTTP or not self._is_ours(parts.netloc):
+            return url
+        schemes = hands.image_schemes() if isinstance(hands, ReadsImages) else _HTTP
+        found = [base for scheme in schemes if (base := bases.get(scheme))]
+        if parts.scheme in schemes or not found or (path := self._shared(parts.path)) is None:
+            return url
+        return found[0].rstrip("/") + path
+
+    def _is_ours(self, place: str) -> bool:
+        host, _, port = place.partition(":")
+        http = self._settings.http
+        if port != str(http.port):
+            return False
+        return host in (http.advertise, *self._planes.interfaces().values()) or _is_local(host)
+
+    def _shared(self, path: str) -> str | None:
+        """A path of our HTTP as a share has it; None for what is in none."""
+        match path.split("/"):
+            case ["", "images", image, *rest] if all(rest):
+                current = self._settings.images_dir / image / CURRENT
+                version = current.readlink().name if current.is_symlink() else None
+                return "/".join(("/images", image, version, *rest)) if version else None
+            case ["", "media", _, _]:
+                return path
+        return None
+
+    def _base(self, bmc_host: str) -> str | None:
+        told = self._planes.address()
+        if told is None:
+            return None
+        http = self._settings.http
+        address = http.advertise or _towards(bmc_host) or told
+        return f"http://{address}:{http.port}"
+
+
+def _towards(host: str) -> str | None:
+    """Our address on the way to ``host``; None where no way is known. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _is_local(host: str) -> bool:
+    """Whether ``host`` is an address of this machine."""
+    return _towards(host) == host
