@@ -33,6 +33,13 @@ def test_the_images_that_ship() -> None:
         assert (firmware.source.suite, firmware.source.package) == (suite, None)
         assert firmware.firmware["firmware-realtek"] == ("rtl_nic/*",)
         assert {"firmware-bnx2", "firmware-bnx2x", "firmware-qlogic"} <= set(firmware.packages)
+    assert shipped["secure-boot"].packages == (
+        "shim-signed",
+        "shim-helpers-amd64-signed",
+        "grub-efi-amd64-signed",
+        "python3-virt-firmware",
+    )
+    assert set(shipped["secure-boot-arm64"].taken["shim-signed"]) == {"sb/bootaa64.efi"}
     assert {"snponly.efi", "ipxe.efi", "undionly.kpxe", "arm64/ipxe.efi"} <= set(
         shipped["ipxe"].files
     )
@@ -54,8 +61,13 @@ def test_the_images_that_ship() -> None:
         ('[files]\n"linux" = "/boot/linux"', "[files]", "files"),
         ("[files]", '[files]\n"again" = "/boot/linux"', "is the same file as"),
         ("[files]", "[files", "is not TOML"),
-        ('[files]\n"linux" = "/boot/linux"', "", "files: or firmware: one of the two"),
-        ("[files]", "[firmware]\ntiny = ['x/*']\n[files]", "files: or firmware: one of the two"),
+        (
+            '[files]\n"linux" = "/boot/linux"',
+            "",
+            "exactly one must say what is taken",
+        ),
+        ("[files]", "[firmware]\ntiny = ['x/*']\n[files]", "exactly one must say what is taken"),
+        ("[files]", "[package.tiny]\nx = '/x'\n[files]", "exactly one must say what is taken"),
         ("[files]", "[firmware]\ntiny = ['/x']\n[files]", "firmware.tiny[0]: ="),
         ("[files]", "[firmware]\ntiny = []\n[files]", "firmware.tiny: ="),
         ('package = "tiny"\n', "", "source.package: names the package"),
@@ -69,6 +81,43 @@ def test_a_wrong_definition_names_file_and_key(
     path.write_text(GOOD)
     assert list(definitions(tmp_path)) == ["tiny"]
     path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as refused:
+        definitions(tmp_path)
+    assert str(refused.value).startswith(str(path))
+    assert said in str(refused.value)
+
+
+SEVERAL = """\
+title = "Two packages"
+[source]
+suite = "test"
+component = "main"
+architecture = "amd64"
+[package.one]
+"sb/bootx64.efi" = "/usr/lib/one.efi"
+[package.two]
+"sb/grubx64.efi" = "/usr/lib/two.efi"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("/usr/lib/two.efi", "usr/lib/two.efi", "package.two"),
+        ("sb/grubx64.efi", "manifest.json", "package.two.manifest.json: is reserved"),
+        ("sb/grubx64.efi", "sb/bootx64.efi", "package.two.sb/bootx64.efi: is the name of a file"),
+        ('"sb/grubx64.efi" = "/usr/lib/two.efi"', "", "package.two"),
+        ("[source]", '[source]\npackage = "one"', "source.package: names the package"),
+        ("[package.two]", '"again" = "/usr/lib/one.efi"\n[package.two]', "same file as sb/bootx"),
+    ],
+)
+def test_files_of_several_packages(old: str, new: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "several.toml"
+    path.write_text(SEVERAL)
+    found = definitions(tmp_path)["several"]
+    assert found.packages == ("one", "two")
+    assert found.taken["two"] == {"sb/grubx64.efi": "/usr/lib/two.efi"}
+    path.write_text(SEVERAL.replace(old, new))
     with pytest.raises(ConfigError) as refused:
         definitions(tmp_path)
     assert str(refused.value).startswith(str(path))

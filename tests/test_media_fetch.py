@@ -180,6 +180,29 @@ def test_a_fetched_image_is_the_packages_files_with_their_history(
     assert unpacked[-1] == len(KERNEL) + 1 + len(INITRD)
 
 
+def test_an_image_may_be_made_of_files_of_several_packages(
+    site: Site, archive: Archive, debs: dict[str, Path], tmp_path: Path
+) -> None:
+    other = build_deb(tmp_path / "other", "other", "7", {"usr/lib/two": b"two"})
+    archive.publish(debs["1"], other)
+    (site.definitions / "tiny.toml").write_text(
+        'title = "Two"\n[source]\nsuite = "test"\ncomponent = "main"\narchitecture = "amd64"\n'
+        '[package.tiny]\n"sb/one" = "/usr/lib/tiny/linux"\n'
+        '[package.other]\n"two" = "/usr/lib/two"\n'
+    )
+    site.fetch()
+    assert site.serves() == "1"
+    assert library.load(site.image_dir).files["two"].path.read_bytes() == b"two"
+    manifest = library.read_manifest(library.current(site.image_dir))
+    assert manifest.package == "tiny=1 other=7"
+    assert {name: entry.member for name, entry in manifest.files.items()} == {
+        "sb/one": "/usr/lib/tiny/linux",
+        "two": "/usr/lib/two",
+    }
+    [again] = each(["tiny"], site.settings, silent, keyring=site.keyring)
+    assert not again.changed
+
+
 def test_an_image_that_is_current_is_not_downloaded_again(site: Site, mirror: Mirror) -> None:
     site.fetch()
     [again] = each(["tiny"], site.settings, silent, keyring=site.keyring)

@@ -11,7 +11,7 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -42,6 +42,8 @@ _CANDIDATE = re.compile(
     r".* SHA256:(?P<sha256>[0-9a-f]{64})"
 )
 """A line of ``apt-get --print-uris download``."""
+
+_DEPENDS = re.compile(r"^Depends: (?P<package>[a-z0-9][a-z0-9.+-]+)", re.MULTILINE)
 
 _LONGEST_DETAIL = 300
 _EMPTY = "Some index files failed to download."
@@ -149,10 +151,32 @@ class Apt:
             raise self._failed(answer)
         return [found[package] for package in packages]
 
+    def dependency(self, package: str) -> str:
+        """Return what a metapackage depends on, the first of it: a kernel of some version.
+
+        Raises:
+            OperationError: the suite has no such package, or it depends on nothing.
+        """
+        answer = self._run(["apt-cache", "show", "--no-all-versions", package], _nothing)
+        found = _DEPENDS.search(answer.output)
+        if found is None:
+            raise OperationError(f"{package} depends on nothing in {self._source.suite}")
+        return found["package"]
+
     def names(self, beginning: str) -> tuple[str, ...]:
         """Return the packages of the index whose names begin so, sorted."""
         answer = self._run(["apt-cache", "pkgnames", beginning], _nothing)
         return tuple(sorted(answer.output.split()))
+
+    def release(self) -> bytes:
+        """Return the suite's signed Release file, as ``update`` fetched it.
+
+        Raises:
+            OperationError: there is none.
+        """
+        for path in (self._folder / "state" / "lists").glob("*Release"):
+            return path.read_bytes()
+        raise OperationError(f"{self._mirror.url}: {self._source.suite} has no Release file")
 
     def keep(self, debs: Sequence[Deb]) -> None:
         """Remove every download that belongs to none of the packages."""
@@ -240,19 +264,13 @@ class Apt:
         )
 
     def _configuration(self, host: str, user: str) -> str:
-        taken = [line for line in host.splitlines() if _HOW_TO_REACH.fullmatch(line)]
-        if self._mirror.proxy:
-            taken = [line for line in taken if not _PROXY.fullmatch(line)]
         own = self._directories() | _POLICY | {"APT::Sandbox::User": user}
-        if self._mirror.proxy:
-            own |= dict.fromkeys(
-                ("Acquire::http::Proxy", "Acquire::https::Proxy"), self._mirror.proxy
-            )
         if self._once:
             own["Acquire::Retries"] = "0"
         architecture = self._source.architecture
         own |= {"APT::Architecture": architecture, "APT::Architectures::": architecture}
-        return "\n".join([*taken, *(f'{key} "{value}";' for key, value in own.items()), ""])
+        lines = [*_how_to_reach(host, self._mirror), *_assigned(own)]
+        return "\n".join([*lines, ""])
 
     def _directories(self) -> dict[str, str]:
         own = {
@@ -284,6 +302,29 @@ class Apt:
             file.write(text)
         if os.geteuid() == 0:
             shutil.chown(path, user)
+
+
+def how_to_reach(mirror: Mirror, folder: Path) -> str:
+    """Return apt's configuration of how the host, and our settings, reach a mirror.
+
+    Args:
+        mirror: its proxy counts before the host's; may hold a password.
+        folder: any that is there.
+    """
+    asked = process.run(["apt-config", "dump"], tick=_nothing, cwd=folder)
+    return "\n".join([*_how_to_reach(asked.output, mirror), ""])
+
+
+def _how_to_reach(host: str, mirror: Mirror) -> list[str]:
+    taken = [line for line in host.splitlines() if _HOW_TO_REACH.fullmatch(line)]
+    if not mirror.proxy:
+        return taken
+    proxies = dict.fromkeys(("Acquire::http::Proxy", "Acquire::https::Proxy"), mirror.proxy)
+    return [*(line for line in taken if not _PROXY.fullmatch(line)), *_assigned(proxies)]
+
+
+def _assigned(values: Mapping[str, str]) -> list[str]:
+    return [f'{key} "{value}";' for key, value in values.items()]
 
 
 _HOST_FILES = (

@@ -15,6 +15,7 @@ _TRAILER = "TRAILER!!!"
 _BLOCK = 512
 """Bytes the archive is padded to, as cpio has it since tapes."""
 _FILE = stat.S_IFREG | 0o644
+_PROGRAM = stat.S_IFREG | 0o755
 _FOLDER = stat.S_IFDIR | 0o755
 _LINK = stat.S_IFLNK | 0o777
 
@@ -26,8 +27,26 @@ class Link:
     target: str
 
 
-Tree = Mapping[str, bytes | Link]
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A file that may be run."""
+
+    content: bytes
+
+
+Content = bytes | Link | Program
+Tree = Mapping[str, Content]
 """Path without leading slash → content."""
+
+
+def bytes_of(content: Content) -> bytes:
+    """What the archive holds of a file, or of a link: its target."""
+    match content:
+        case Link(target):
+            return target.encode()
+        case Program(program):
+            return program
+    return content
 
 
 def pack(tree: Tree, existing: Collection[str] = ()) -> Iterator[bytes]:
@@ -56,10 +75,14 @@ def _entries(tree: Tree, existing: Collection[str]) -> Iterator[tuple[str, int, 
         content = tree.get(path)
         if content is None:
             yield path, _FOLDER, b""
-        elif isinstance(content, Link):
-            yield path, _LINK, content.target.encode()
         else:
-            yield path, _FILE, content
+            yield path, _mode(content), bytes_of(content)
+
+
+def _mode(content: Content) -> int:
+    if isinstance(content, Link):
+        return _LINK
+    return _PROGRAM if isinstance(content, Program) else _FILE
 
 
 def _entry(number: int, path: str, mode: int, content: bytes) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ may be cut off anywhere; the next one resumes the download and cleans up the res
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 from netboot import model
 from netboot.config import Settings
 from netboot.errors import ConfigError, OperationError
-from netboot.media import firmware, library, mirror
+from netboot.media import firmware, library, mirror, ramdisk, springboard
 from netboot.media.apt import ARCHIVE_KEYRING, Apt, Deb, DiskFull
 from netboot.media.definition import FIRMWARE, Definition, definitions, known_only
 from netboot.media.lock import WORK, locked
@@ -66,6 +66,7 @@ def each(
 ) -> Iterator[Outcome]:
     """Do what ``fetch`` does, image by image."""
     known = known_only(names, definitions())
+    _refuse_built(known)
     found = mirror.find(settings)
     work = settings.images_dir / WORK
     ready: dict[Path, Apt] = {}
@@ -82,6 +83,13 @@ def each(
                     ready[index] = apt
                 outcome = job.run(ready[index])
             yield outcome
+
+
+def _refuse_built(known: Mapping[str, Definition]) -> None:
+    for name, definition in known.items():
+        if definition.build is not None:
+            problem = f"{name} is not fetched but built: netboot image build {name}"
+            raise ConfigError("command line", "", problem)
 
 
 def _refuse_own(images_dir: Path, names: Iterable[str]) -> None:
@@ -106,13 +114,20 @@ class _Job:
 
     def run(self, apt: Apt) -> Outcome:
         library.clean(self.image_dir)
-        debs = apt.candidates(self.definition.packages)
+        debs = apt.candidates(self._packages(apt))
         if self._is_current(debs):
             return Outcome(library.load(self.image_dir), changed=False)
         apt.keep(debs)
         self._switch_in(debs, self._download(apt, debs))
         apt.keep([])
         return Outcome(library.load(self.image_dir), changed=True)
+
+    def _packages(self, apt: Apt) -> tuple[str, ...]:
+        """What is downloaded; in the place of a kernel's metapackage the one it depends on."""
+        packages = self.definition.packages
+        if self.definition.ramdisk is None:
+            return packages
+        return (apt.dependency(packages[0]), *packages[1:])
 
     def _is_current(self, debs: Sequence[Deb]) -> bool:
         """Whether what is on disk is of these packages, with the files we want, unharmed."""
@@ -122,7 +137,7 @@ class _Job:
         except ConfigError:
             return False
         members = {name: entry.member for name, entry in manifest.files.items()}
-        wanted = self.definition.files or {FIRMWARE: firmware.recipe(self.definition.firmware)}
+        wanted = _members(self.definition)
         if manifest.deb_sha256 != _digest(debs) or members != wanted:
             return False
         self.say("checking the files on disk", 0)
@@ -155,8 +170,15 @@ class _Job:
         wanted, tick = self.definition.firmware, partial(self.say, "unpacking")
         if wanted:
             return {FIRMWARE: firmware.build(files, wanted, staged / FIRMWARE, tick)}
-        [file] = files.values()
-        return unpack(file, self.definition.files, staged, tick)
+        if self.definition.springboard:
+            return springboard.build(files, self.definition.springboard, staged, tick)
+        if self.definition.ramdisk is not None:
+            return ramdisk.build(files, self.definition.ramdisk, staged, tick)
+        entries: dict[str, library.Entry] = {}
+        for package, members in self.definition.taken.items():
+            before = sum(entry.size for entry in entries.values())
+            entries |= unpack(files[package], members, staged, partial(_beyond, tick, before))
+        return entries
 
     def _manifest(self, debs: Sequence[Deb], entries: dict[str, library.Entry]) -> library.Manifest:
         return library.Manifest(
@@ -169,6 +191,21 @@ class _Job:
             fetched_at=datetime.now(UTC).replace(microsecond=0),
             files=entries,
         )
+
+
+def _beyond(tick: Callable[[int], None], before: int, done: int) -> None:
+    tick(before + done)
+
+
+def _members(definition: Definition) -> dict[str, str]:
+    """Served name → what the manifest of an image so made says the file is."""
+    if definition.firmware:
+        return {FIRMWARE: firmware.recipe(definition.firmware)}
+    if definition.springboard:
+        return springboard.members(definition.springboard)
+    if definition.ramdisk is not None:
+        return ramdisk.made_as(definition.ramdisk)
+    return {name: member for files in definition.taken.values() for name, member in files.items()}
 
 
 def _named(debs: Sequence[Deb]) -> str:

@@ -55,7 +55,7 @@ def build(
         OperationError: a pattern fits nothing, there is too much, or a package is odd.
         OSError: the disk is full.
     """
-    tree: dict[str, bytes | cpio.Link] = {}
+    tree: dict[str, cpio.Content] = {}
     size = 0
     for package, patterns in wanted.items():
         for path, content in _wanted(debs[package], patterns):
@@ -67,7 +67,7 @@ def build(
             tree[f"{_FOLDER}/{path}"] = content
             tick(size)
     packed = cpio.pack(tree, existing=(posixpath.dirname(_FOLDER),))
-    return _write(packed, target, recipe(wanted), lambda: tick(size))
+    return write_initrd(packed, target, recipe(wanted), lambda: tick(size))
 
 
 def _wanted(deb: Path, patterns: Iterable[str]) -> Iterator[tuple[str, bytes | cpio.Link]]:
@@ -99,7 +99,20 @@ def _below_firmware(path: str) -> str:
     return next((path.removeprefix(f) for f in _IN_PACKAGE if path.startswith(f)), "")
 
 
-def _write(pieces: Iterable[bytes], target: Path, member: str, tick: Callable[[], None]) -> Entry:
+def write_initrd(
+    pieces: Iterable[bytes], target: Path, member: str, tick: Callable[[], None]
+) -> Entry:
+    """Write an archive's pieces as an initrd: compressed, and padded so that another may follow.
+
+    Args:
+        pieces: what ``cpio.pack`` gave.
+        target: the file to write.
+        member: what it was made by, for the manifest.
+        tick: called after each piece; what it raises ends the work.
+
+    Raises:
+        OSError: the disk is full.
+    """
     with target.open("xb") as file:
         with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
             for piece in pieces:

@@ -38,6 +38,7 @@ from netboot.media.definition import MANIFEST, ServedName
 
 CURRENT = "current"
 PREVIOUS = "previous"
+BUILT = "built here"
 _STAGING = ".staging-"
 _LONGEST_MANIFEST = 1 << 20
 """Bytes; ours are below 4 KiB."""
@@ -57,7 +58,7 @@ class Entry(Checked, frozen=True):
     """One file as it was when its package was verified.
 
     Attributes:
-        member: its path inside the package, or the recipe it was made by.
+        member: its path inside the package, or the recipe it was made by, or ``BUILT``.
     """
 
     sha256: Sha256
@@ -72,7 +73,8 @@ class Manifest(Checked, frozen=True, kw_only=True):
         package: its package; several are ``name=version`` each, separated by spaces; "" and no
             suite, mirror or digest where the files are a user's own.
         mirror: the archive's URL without user name and password.
-        deb_sha256: digest of the package; of several, of their digests one a line.
+        deb_sha256: digest of the package; of several, of their digests one a line; of what was
+            built, of the archive's Release file and the recipe.
         fetched_at: or added.
         files: served name → digest, size and path inside the package, or where it was copied from.
     """
@@ -90,6 +92,11 @@ class Manifest(Checked, frozen=True, kw_only=True):
     def own(self) -> bool:
         """Whether a user added the files: no archive has them again."""
         return not self.package
+
+    @property
+    def built(self) -> bool:
+        """Whether the files were made here of what the packages installed."""
+        return any(entry.member == BUILT for entry in self.files.values())
 
 
 def installed(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from netboot.answer.catalogue import AT_ROOT
+from netboot.answer.catalogue import AT_ROOT, SECURE_BOOT
 from netboot.model import Profile
 from netboot.policy import IGNORE
 from netboot.snapshot import Snapshot
@@ -22,8 +22,10 @@ def needed(snapshot: Snapshot, profiles: Mapping[str, Profile], unknown: str) ->
         unknown: the profile of machines nobody registered, or ``ignore``.
     """
     wanted = {AT_ROOT: "every machine begins with"}
-    for name, own, who in _asking(snapshot, unknown):
+    for name, own, who, signed in _asking(snapshot, unknown):
         profile = profiles.get(name)
+        if signed:
+            wanted.setdefault(_signed_loaders(profile), f"{who} with Secure Boot")
         if profile is None or profile.image is None:
             continue
         wanted.setdefault(profile.image, who)
@@ -32,9 +34,16 @@ def needed(snapshot: Snapshot, profiles: Mapping[str, Profile], unknown: str) ->
     return wanted
 
 
-def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str]]:
-    """Profile, variables of its own, and half a sentence, for each who asks."""
+def _signed_loaders(profile: Profile | None) -> str:
+    """The image of the loaders for machines that ``profile`` is for."""
+    x64, arm64 = SECURE_BOOT
+    image = "" if profile is None else profile.image or ""
+    return arm64 if image.endswith("-arm64") else x64
+
+
+def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str, bool]]:
+    """Profile, variables of its own, half a sentence, and Secure Boot, for each who asks."""
     for node in snapshot.nodes_in_effect():
-        yield node.profile or "", node.vars, f"node {node.name} boots"
+        yield node.profile or "", node.vars, f"node {node.name} boots", node.secure_boot
     if unknown != IGNORE:
-        yield unknown, {}, "unknown machines boot"
+        yield unknown, {}, "unknown machines boot", False

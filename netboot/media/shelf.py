@@ -14,14 +14,23 @@ OWN = "your own files"
 
 
 class Listed(Checked, frozen=True, kw_only=True):
-    """One image; None where nothing is fetched; ``own`` files were added."""
+    """One image; None where nothing is here; ``own`` files were added, ``built`` ones made here."""
 
     name: str
     title: str
     own: bool = False
+    built: bool = False
     version: str | None = None
     fetched_at: datetime | None = None
     size: int | None = None
+
+
+def missing(name: str) -> str:
+    """That an image is not here, and the command that brings it."""
+    known = definitions().get(name)
+    if known is not None and known.build is not None:
+        return f"not built: netboot image build {name}"
+    return f"not fetched: netboot image fetch {name}"
 
 
 def titles(images_dir: Path) -> dict[str, str]:
@@ -40,6 +49,7 @@ def listed(name: str, title: str, images_dir: Path) -> tuple[Listed, Manifest | 
         name=name,
         title=OWN if manifest.own else title,
         own=manifest.own,
+        built=manifest.built,
         version=manifest.version,
         fetched_at=manifest.fetched_at,
         size=sum(entry.size for entry in manifest.files.values()),
