@@ -86,12 +86,12 @@ TRANSITIONS: Mapping[tuple[State, Cause], State] = {
     **_each((*AT_REST, *_INSTALLS), Cause.CALLED_HOME, State.INSTALLED),
     (State.INSTALLING, Cause.CANCEL): State.AVAILABLE,
     (State.REINSTALLING, Cause.CANCEL): State.INSTALLED,
-    **_each(AT_REST, Cause.WIPE, State.WIPING),
+    **_each((*AT_REST, State.INSPECTING), Cause.WIPE, State.WIPING),
     (State.WIPING, Cause.CALLED_HOME): State.AVAILABLE,
     (State.WIPING, Cause.WIPED): State.AVAILABLE,
     **_each((*_INSTALLS, State.WIPING), Cause.FAIL, State.FAILED),
     **_each((*_INSTALLS, State.WIPING), Cause.BREAK_OFF, State.FAILED),
-    **_each(AT_REST, Cause.RESCUE, State.RESCUE),
+    **_each((*AT_REST, State.INSPECTING), Cause.RESCUE, State.RESCUE),
     **_each((*AT_REST, *_INSTALLS), Cause.MAINTAIN, State.MAINTENANCE),
     **_each((*AT_REST, *_INSTALLS), Cause.HAND_BACK, State.AVAILABLE),
     **_each((*AT_REST, State.MAINTENANCE), Cause.RETIRE, State.RETIRED),
@@ -191,6 +191,19 @@ def after(state: State, cause: Cause, came_from: State | None = None) -> State:
         return TRANSITIONS[state, cause]
     except KeyError:
         raise Illegal(state, cause) from None
+
+
+def origin(state: State, came_from: State | None) -> State | None:
+    """Where what follows on ``state`` came from, and may lead back to.
+
+    An inspection that is interrupted is not come back to: its job goes on beside what interrupts
+    it, and ends without a word of the state.
+
+    Args:
+        state: the one that is left.
+        came_from: the state before that.
+    """
+    return came_from if state is State.INSPECTING else state
 
 
 def causes(state: State) -> list[Cause]:

@@ -25,6 +25,7 @@ from netboot.control.nodes_api import add_nodes
 from netboot.control.once import OnlyOnce
 from netboot.control.spec import describe, operation, spec
 from netboot.control.timeline_api import add_timeline
+from netboot.control.volumes_api import add_volumes
 
 
 def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
@@ -47,6 +48,7 @@ def operator_app(desk: Desk, metrics: Metrics) -> FastAPI:
     add_jobs(app, desk)
     add_nodes(app, desk)
     add_groups(app, desk)
+    add_volumes(app, desk)
     add_network(app, desk)
     add_backup(app, desk)
     add_timeline(app, desk)

@@ -9,15 +9,20 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from netboot.bmc.credentials import Safe
+from netboot.bmc.driver import Driver
 from netboot.bmc.goal import Failed, Goal, Sign
 from netboot.bmc.history import model_of, worked_first
-from netboot.bmc.model import BootOverride, BootTarget, PowerAction, Rung
+from netboot.bmc.iscsi import HasIscsi
+from netboot.bmc.model import BootMode, BootOverride, BootTarget, PowerAction, Rung
+from netboot.bmc.volume_boot import By, volume_boot
 from netboot.control.bmc_shapes import (
     Answer,
     BootAsked,
+    IscsiAsked,
     Known,
     MediaAsked,
     Overview,
@@ -37,12 +42,17 @@ from netboot.control.bmc_steps import (
     stop,
 )
 from netboot.control.consoles import Consoles
+from netboot.control.iscsi_steps import boot_from, clear_target, show_target
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
+from netboot.groups import Groups, in_effect
 from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.bmc_turn import Opener, Turn, no_bmc, open_for, opened
 from netboot.jobs.screens import Screens
+from netboot.jobs.tools import SpringboardUrl
+from netboot.model import Node, Profile
 from netboot.store.bmc_shapes import Bmc, bmc_shown
 from netboot.store.store import Store
+from netboot.volume import INITIATOR_VAR, initiator
 
 T = TypeVar("T")
 
@@ -64,6 +74,10 @@ class Actions:
 
     Attributes:
         consoles: the machines' serial lines.
+        profiles: reads the profiles there are now; none, until it is set.
+        springboard: where BMCs read a machine's springboard; nowhere, until it is set.
+        loader: what HTTP Boot of a machine loads; None: what DHCP says.
+        readable: an image's URL as a BMC reads it; the same, until it is set.
     """
 
     def __init__(
@@ -85,6 +99,10 @@ class Actions:
         self._leaving = threading.Event()
         self._locks = locks or BmcLocks(store, f"command {os.getpid()}")
         self._screens = screens
+        self.springboard: SpringboardUrl = lambda _node, _bmc, _hands: None
+        self.loader: Callable[[Node], str | None] = lambda _node: None
+        self.readable: Callable[[str, Driver], str] = lambda url, _hands: url
+        self.profiles: Callable[[], Mapping[str, Profile]] = dict
         self.consoles = Consoles(store, safe, opener, arrived, self._leaving)
 
     def leave(self) -> None:
@@ -152,10 +170,71 @@ class Actions:
         url = asked.image(source)
 
         def work(turn: Turn) -> Answer:
-            return insert(turn, url, asked.slot) if url else eject(turn, asked.slot)
+            if url is None:
+                return eject(turn, asked.slot)
+            image = patiently(turn, lambda: self.readable(url, turn.hands))
+            return insert(turn, image, asked.slot)
 
         said = f"insert {said_url(url)}" if url else "eject"
         return self._act(name, f"media {said}", asker, source, work)
+
+    def iscsi_status(self, name: str, asker: str, source: str) -> Answer:
+        """Read what the firmware logs in to; nothing is written down."""
+        turn, bmc = self._turn(name, "iscsi status", asker, source)
+        return self._with_driver(turn, bmc, show_target)
+
+    def iscsi(self, name: str, asked: IscsiAsked, asker: str, source: str) -> Answer:
+        """Have the node boot from its volume, or its firmware from none, and see that it took."""
+        said = f"iscsi {asked.action}"
+        if asked.action == "clear":
+            return self._act(
+                name, said, asker, source, lambda turn: clear_target(turn, self._set_boot)
+            )
+        if (kept := self._store.volume_of(name, source)) is None:
+            problem = f"node {name} has no volume; netboot volume attach VOLUME {name}"
+            raise ConfigError(source, "volume", problem)
+        volume = kept.opened(self._safe())
+        own = self._initiator(name, source)
+
+        def work(turn: Turn) -> Answer:
+            can = self._iscsi_boot(turn)
+            return boot_from(turn, volume, own, iscsi_boot=can, set_boot=self._set_boot)
+
+        return self._act(name, said, asker, source, work)
+
+    def leave_volume(self, name: str, asker: str, source: str) -> None:
+        """Have the firmware boot from no volume, where it may have been told of one.
+
+        Raises:
+            BmcError: its BMC does not do it.
+        """
+        found = self._store.inspected(name, source)
+        if self._store.bmc(name, source) is None or not found or not found.hardware.iscsi_boot:
+            return
+        try:
+            self.iscsi(name, IscsiAsked(action="clear"), asker, source)
+        except BmcError as error:
+            hint = f'`netboot node set {name} --bmc ""` has nobody ask its BMC'
+            raise BmcError(f"its firmware keeps its volume: {error}; {hint}") from None
+
+    def _iscsi_boot(self, turn: Turn) -> bool | None:
+        """Whether the node's BMC sets firmware iSCSI up; it is asked where that is not known."""
+        name = turn.node.name
+        found = self._store.inspected(name)
+        if found is not None and found.hardware.iscsi_boot is not None:
+            return found.hardware.iscsi_boot
+        hardware = patiently(turn, turn.hands.inspect)
+        self._store.keep_hardware(name, hardware)
+        return hardware.iscsi_boot
+
+    def _initiator(self, name: str, source: str) -> str:
+        """The name a node logs in by: the one iPXE would be told."""
+        node = self._store.get(name, source)
+        node = in_effect(node, Groups(self._store.groups()).of(node))
+        try:
+            return initiator(name, node.vars)
+        except ValueError as error:
+            raise ConfigError(source, f"vars.{INITIATOR_VAR}", str(error)) from None
 
     def _set_boot(self, turn: Turn, wanted: BootOverride) -> Answer:
         found = self._store.inspected(turn.node.name)
@@ -163,6 +242,10 @@ class Actions:
         worked = self._store.rungs(model).get(wanted.target) if model else None
         ways = patiently(turn, lambda: turn.hands.rungs(wanted))
         goal = Goal(turn.mac, wanted, worked_first(ways, worked), reset=None, sign=Sign.NONE)
+        if wanted.target is BootTarget.CD:
+            goal = self._with_cd(turn, goal)
+        if wanted.target is BootTarget.HTTP and wanted.url is None:
+            goal = replace(goal, wanted=replace(wanted, url=self.loader(turn.node)))
         if not goal.usable():
             problem = "has no boot override: the machine boots in its own order, and is given what"
             raise BmcError(f"{turn.hands.name} {problem} its profile says when that is the network")
@@ -175,6 +258,33 @@ class Actions:
         note = f"; {end.note}" if end.note else ""
         words = f"boots {said_override(there)}, set by {end.rung}{note}"
         return Answer(turn.node.name, words, boot=there, rung=end.rung)
+
+    def _with_cd(self, turn: Turn, goal: Goal) -> Goal:
+        """A goal to start from a CD: where none is inserted, the one that leads to us."""
+        media = patiently(turn, turn.hands.observe).media
+        bmc = self._store.bmc(turn.node.name)
+        if bmc is None or not media or any(medium.inserted for medium in media):
+            return goal
+        self._refuse_volume_by_cd(turn, goal.wanted.mode)
+        url = self.springboard(turn.node, bmc, turn.hands)
+        return replace(goal, iso_url=url, begins=Rung.VIRTUAL_MEDIA) if url else goal
+
+    def _refuse_volume_by_cd(self, turn: Turn, mode: BootMode | None) -> None:
+        """The springboard leads to what the profile says, which must not be a volume in BIOS mode.
+
+        Raises:
+            BmcError: it is.
+        """
+        node = in_effect(turn.node, Groups(self._store.groups()).of(turn.node))
+        profile = self.profiles().get(node.profile or "")
+        if profile is None or not profile.volume:
+            return
+        hands = turn.hands
+        if mode is None and isinstance(hands, HasIscsi):
+            mode = patiently(turn, hands.boot_mode)
+        way = volume_boot(mode, iscsi_boot=None, by_virtual_media=True)
+        if way.by is By.NOBODY:
+            raise BmcError(way.why)
 
     def _learn(self, turn: Turn, target: BootTarget, rung: Rung) -> None:
         """The plain way did not work: learn the model, so that the next one is spared it."""

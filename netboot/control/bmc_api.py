@@ -11,6 +11,7 @@ from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
 from netboot.control.bmc_shapes import (
     Answer,
     BootAsked,
+    IscsiAsked,
     Known,
     MediaAsked,
     Overview,
@@ -73,6 +74,15 @@ def _add_acting(app: FastAPI, actions: Actions, done: Done) -> None:
         return await done(partial(actions.media, name, asked, asker(request), SOURCE))
 
     @app.post(
+        "/api/v1/nodes/{name}/iscsi",
+        **spec(takes=IscsiAsked, gives=Answer, fails=_FAILS, once=True),
+    )
+    async def change_iscsi(name: str, request: Request) -> Response:
+        """Have the firmware boot from the node's volume, or from none; and read it back."""
+        asked = convert(await body(request), IscsiAsked, SOURCE)
+        return await done(partial(actions.iscsi, name, asked, asker(request), SOURCE))
+
+    @app.post(
         "/api/v1/nodes/{name}/inspect",
         **spec(gives=Answer, fails=_FAILS, once=True),
     )
@@ -96,3 +106,8 @@ def _add_reading(app: FastAPI, actions: Actions, done: Done) -> None:
     async def get_power(name: str, request: Request) -> Response:
         """Ask the BMC for power, boot override and virtual media."""
         return await done(partial(actions.status, name, asker(request), SOURCE))
+
+    @app.get("/api/v1/nodes/{name}/iscsi", **spec(gives=Answer, fails=_FAILS))
+    async def get_iscsi(name: str, request: Request) -> Response:
+        """Ask the BMC which volume the firmware boots from."""
+        return await done(partial(actions.iscsi_status, name, asker(request), SOURCE))

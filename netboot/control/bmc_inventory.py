@@ -11,6 +11,7 @@ from netboot.control.access.audited import Ledger, audited
 from netboot.control.bmc_shapes import (
     Answer,
     BootAsked,
+    IscsiAsked,
     Known,
     MediaAsked,
     Overview,
@@ -47,6 +48,12 @@ class Bmcs(Protocol):
 
     def media(self, name: str, asked: MediaAsked) -> Answer:
         """Insert or eject an image."""
+
+    def iscsi_status(self, name: str) -> Answer:
+        """Read which volume its firmware boots from."""
+
+    def iscsi(self, name: str, asked: IscsiAsked) -> Answer:
+        """Have its firmware boot from its volume, or from none."""
 
     def inspect(self, name: str) -> Answer:
         """Read what the machine is, and keep it."""
@@ -93,6 +100,15 @@ class DirectBmcs:
     def media(self, name: str, asked: MediaAsked) -> Answer:
         """As ``Bmcs``."""
         return self._actions.media(name, asked, self._asker, self._source)
+
+    def iscsi_status(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.iscsi_status(name, self._asker, self._source)
+
+    @audited("POST", "/api/v1/nodes/{name}/iscsi")
+    def iscsi(self, name: str, asked: IscsiAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._actions.iscsi(name, asked, self._asker, self._source)
 
     @audited("POST", "/api/v1/nodes/{name}/inspect")
     def inspect(self, name: str) -> Answer:
@@ -157,6 +173,14 @@ class RemoteBmcs:
     def media(self, name: str, asked: MediaAsked) -> Answer:
         """As ``Bmcs``."""
         return self._act("POST", name, "media", asked)
+
+    def iscsi_status(self, name: str) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("GET", name, "iscsi")
+
+    def iscsi(self, name: str, asked: IscsiAsked) -> Answer:
+        """As ``Bmcs``."""
+        return self._act("POST", name, "iscsi", asked)
 
     def inspect(self, name: str) -> Answer:
         """As ``Bmcs``."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from netboot.bmc.iscsi import IscsiTarget
 from netboot.bmc.model import (
     BootMode,
     BootOverride,
@@ -86,6 +87,12 @@ class MediaAsked(Checked, frozen=True):
         return self.url
 
 
+class IscsiAsked(Checked, frozen=True):
+    """Have the firmware boot from the node's volume, or from no volume any more."""
+
+    action: Literal["set", "clear"]
+
+
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of it: ``words`` for a person, the rest as far as it was read or set."""
 
@@ -96,6 +103,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     media: tuple[Medium, ...] = ()
     rung: Rung | None = None
     hardware: Hardware | None = None
+    iscsi: IscsiTarget | None = None
 
 
 class Known(msgspec.Struct, frozen=True):

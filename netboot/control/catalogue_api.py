@@ -18,11 +18,15 @@ from netboot.store.shapes import Unknown
 
 
 class ProfileShown(msgspec.Struct, frozen=True):
-    """A profile; ``answer``: whose language its answer file is in."""
+    """A profile.
+
+    ``answer``: whose language its answer file is in. ``erases``: also where it installs nothing.
+    """
 
     name: str
     description: str
     installs: bool
+    erases: bool
     image: str | None
     answer: AnswerKind | None
     script: str
@@ -98,6 +102,7 @@ def _shown(profile: Profile) -> ProfileShown:
         profile.name,
         profile.description,
         profile.installs,
+        profile.erases,
         profile.image,
         profile.answer.kind if profile.answer else None,
         profile.script,

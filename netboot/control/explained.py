@@ -11,13 +11,15 @@ from dataclasses import replace
 import msgspec
 
 from netboot import learning
+from netboot.answer import grub
 from netboot.answer.answers import ANSWER_FILES, render_answer
 from netboot.answer.render import Templates
-from netboot.answer.script import render_script
+from netboot.answer.script import render_script, subject
 from netboot.answer.told import told
 from netboot.answer.withheld import withheld, without_secrets
 from netboot.clients import usual_firmware
 from netboot.config import Settings
+from netboot.control.deploys import deploy_said
 from netboot.errors import ConfigError, NotBootable
 from netboot.matching import Match
 from netboot.media import library, mirror
@@ -33,7 +35,9 @@ from netboot.model import (
     parse_mac,
 )
 from netboot.policy import Rules, decide
+from netboot.secure_boot.chain import Judged, judge
 from netboot.snapshot import Snapshot
+from netboot.volume import Volume
 
 LARGEST_ARCH = 0xFFFF
 """Option 93 is 16 bits (RFC 4578 section 2.1)."""
@@ -57,8 +61,9 @@ class Explained(msgspec.Struct, frozen=True):
     Attributes:
         verdict: ``ignore``, ``loader`` or ``script``.
         reasons: sentences, in the order they were found; the last one settled it.
-        script: what iPXE gets, None where it gets none.
+        script: what iPXE, or under Secure Boot GRUB, gets; None where it gets none.
         answers: the installer's answer files.
+        deploy: the deploy template that its installation goes by, why, and its steps; "" for none.
         problem: why script or answers cannot be made, "" where they can.
     """
 
@@ -74,6 +79,7 @@ class Explained(msgspec.Struct, frozen=True):
     script: str | None = None
     answers: tuple[Rendered, ...] = ()
     problem: str = ""
+    deploy: str = ""
 
 
 class Explainer:
@@ -102,22 +108,34 @@ class Explainer:
         """What ``client`` would be told."""
         match = snapshot.match(client)
         facade = self._settings.redfish_facade.members
-        rules = Rules(self._profiles(), self._settings.dhcp.unknown, facade)
+        rules = Rules(self._profiles(), self._settings.dhcp.unknown, facade, self._signed(match))
         decision = decide(client, match, rules, self._learned(client))
         found = _explained(client, match, decision)
+        if match is not None:
+            deploy = deploy_said(match.node, self._settings.templates)
+            found = msgspec.structs.replace(found, deploy=deploy)
         if decision.profile is None:
             return found
         node = told(None if match is None else match.node, decision)
         try:
             with self._alone:
-                return self._with_files(found, client, node, rules.profiles)
+                volume = None if node is None else snapshot.volumes.get(node.name)
+                return self._with_files(found, client, node, rules, volume)
         except NotBootable as error:
             return msgspec.structs.replace(found, problem=without_secrets(str(error)))
 
     def _with_files(
-        self, found: Explained, client: Client, node: Node | None, profiles: Mapping[str, Profile]
+        self,
+        found: Explained,
+        client: Client,
+        node: Node | None,
+        rules: Rules,
+        volume: Volume | None,
     ) -> Explained:
-        node, profile = withheld(node, profiles[found.profile or ""])
+        node, profile = withheld(node, rules.profiles[found.profile or ""])
+        signed = node is not None and node.secure_boot
+        if client.firmware is Firmware.GRUB or signed:
+            profile = grub.form(profile)
         images = {one.name: one for one in library.installed(self._settings.images_dir)}
         image = images.get(profile.image or "")
         server = self._server()
@@ -125,9 +143,12 @@ class Explainer:
         asks = replace(client, firmware=Firmware.IPXE)
         script = render_script(
             *(node, asks, profile, image, server, url),
-            profiles=profiles.values(),
+            volume=volume,
+            profiles=rules.profiles.values(),
             templates=self._templates,
         )
+        if signed:
+            grub.refuse_unsigned(script, rules.signed, subject(node, client.mac))
         names = ANSWER_FILES[profile.answer.kind] if profile.answer else ()
         answers = []
         for name in names:
@@ -135,6 +156,7 @@ class Explainer:
                 *(name, node, profile, server, self._mirror_url()),
                 mac=client.mac,
                 image=image,
+                images=images,
                 token_url=url,
                 templates=self._templates,
             )
@@ -142,6 +164,12 @@ class Explainer:
         return msgspec.structs.replace(
             found, script=without_secrets(script), answers=tuple(answers)
         )
+
+    def _signed(self, match: Match | None) -> Judged:
+        """What firmware with Secure Boot starts of what there is; of no interest to others."""
+        if match is None or not match.node.secure_boot:
+            return {}
+        return judge(library.installed(self._settings.images_dir))
 
     def _server(self) -> Server:
         http = self._settings.http

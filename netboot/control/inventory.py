@@ -25,6 +25,7 @@ from netboot.control.entries import add, import_all, safe_in, update
 from netboot.control.job_inventory import DirectJobs, Jobs
 from netboot.control.lock import DataLock, Held
 from netboot.control.remote import Remote, client_at
+from netboot.control.volume_inventory import DirectVolumes, Volumes
 from netboot.errors import OperationError
 from netboot.jobs.screens import Screens, screens_in
 from netboot.model import Group, Node, Profile
@@ -34,6 +35,7 @@ from netboot.store.group_shapes import group_change_of
 from netboot.store.shapes import Imported, Record
 
 if TYPE_CHECKING:
+    from netboot.control.bmc_actions import Actions
     from netboot.store.store import Store
 
 T = TypeVar("T")
@@ -66,6 +68,10 @@ class Inventory(Protocol):
     @property
     def jobs(self) -> Jobs:
         """What is being done with nodes."""
+
+    @property
+    def volumes(self) -> Volumes:
+        """The iSCSI volumes."""
 
     def list(self) -> "list[Node]":
         """Every node, by name."""
@@ -173,15 +179,29 @@ class Direct:
         return DirectJobs(self._store, self._source)
 
     @functools.cached_property
+    def volumes(self) -> Volumes:
+        """As ``Inventory``."""
+        return DirectVolumes(self._store, self._safe, self._source, self._leave_volume)
+
+    @functools.cached_property
     def bmcs(self) -> Bmcs:
         """As ``Inventory``."""
+        from netboot.control.peers import user_name  # noqa: PLC0415 -- most commands need none
+
+        return DirectBmcs(self._actions, user_name(), self._source, self._store)
+
+    @functools.cached_property
+    def _actions(self) -> "Actions":
         from netboot.control.bmc_actions import Actions  # noqa: PLC0415 -- most commands need none
-        from netboot.control.peers import user_name  # noqa: PLC0415 -- likewise
         from netboot.jobs.bmc_turn import open_for  # noqa: PLC0415 -- likewise
 
         opener = functools.partial(open_for, commands=self._commands)
-        actions = Actions(self._store, self._safe, screens=self._screens, opener=opener)
-        return DirectBmcs(actions, user_name(), self._source, self._store)
+        return Actions(self._store, self._safe, screens=self._screens, opener=opener)
+
+    def _leave_volume(self, node: str) -> None:
+        from netboot.control.peers import user_name  # noqa: PLC0415 -- most commands need none
+
+        self._actions.leave_volume(node, user_name(), self._source)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""

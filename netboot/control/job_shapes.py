@@ -8,6 +8,7 @@ from msgspec import Meta, field
 
 from netboot.bmc.model import PowerAction
 from netboot.checked import Checked, convert
+from netboot.config import Name
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind
 from netboot.lifecycle import Cause
@@ -22,16 +23,25 @@ Names = Annotated[tuple[str, ...], Meta(max_length=MOST_NODES)]
 
 
 class BootAsked(Checked, frozen=True, omit_defaults=True):
-    """Of what boots a machine. ``power``: whether it is restarted; else it is waited for."""
+    """Of what boots a machine.
 
-    via: Literal["pxe", "http"] = "pxe"
+    ``via``: how it is first tried to bring it to the network: by its firmware's PXE or HTTP boot,
+    or by virtual media. ``power``: whether it is restarted; else it is waited for.
+    """
+
+    via: Literal["pxe", "http", "media"] = "pxe"
     power: bool = True
 
 
 class InstallAsked(BootAsked, frozen=True, omit_defaults=True):
-    """Of an installation. ``reinstall``: also where it is installed, which erases it."""
+    """Of an installation.
+
+    ``reinstall``: also where it is installed, which erases it. ``image``: the disk image it is
+    installed by from now on: its profile becomes ``deploy``.
+    """
 
     reinstall: bool = False
+    image: Name | None = None
 
 
 class PowerJobAsked(Checked, frozen=True):

@@ -16,7 +16,9 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request, Response
 
+from netboot.answer.disk_image import disk_file
 from netboot.checked import convert
+from netboot.control.deploys import Deploys
 from netboot.control.desk import SOURCE, Desk, asker
 from netboot.control.exchange import body, reply
 from netboot.control.job_shapes import MOST, MOST_NODES, JobPage, JobRequest, StateRequest
@@ -25,7 +27,9 @@ from netboot.control.pages import link
 from netboot.control.spec import LINK, spec
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
+from netboot.media.library import installed
 from netboot.policy import installing
+from netboot.store.shapes import Unknown
 
 USUAL = 100
 """Jobs on a page where nobody says how many."""
@@ -120,10 +124,33 @@ def _key(request: Request) -> str | None:
 def _submitted(desk: Desk, asked: JobRequest, by: str, key: str | None) -> Sequence[Job]:
     asked.refuse_unsaid(SOURCE)
     choices, names = asked.choices(SOURCE), asked.nodes or _labelled(desk, asked)
-    known = installing(desk.profiles()) if asked.kind is JobKind.INSTALL else None
+    if image := choices.get("image"):
+        _refuse_no_disk(desk, str(image))
+    known = None
+    if asked.kind is JobKind.INSTALL:
+        known = installing(desk.profiles())
+        _refuse_undeployable(desk, names)
     return desk.store.submit_all(
         names, asked.kind, by, choices, key=key, installing=known, source=SOURCE
     )
+
+
+def _refuse_no_disk(desk: Desk, image: str) -> None:
+    found = {one.name: one for one in installed(desk.settings.images_dir)}
+    disks = [name for name, one in found.items() if disk_file(one) is not None]
+    if image not in disks:
+        known = ", ".join(disks) or "none is there"
+        raise ConfigError(SOURCE, "asked.image", f"{image!r} is no disk image; these are: {known}")
+
+
+def _refuse_undeployable(desk: Desk, names: Sequence[str]) -> None:
+    """See that deploy templates are whole; the asker is told the file, though it is none of his."""
+    try:
+        Deploys(desk.store, desk.settings.templates).of_each(names, SOURCE)
+    except Unknown:
+        raise
+    except ConfigError as problem:
+        raise ConfigError(SOURCE, "", f"deploy template {problem}") from None
 
 
 def _labelled(desk: Desk, asked: JobRequest) -> Sequence[str]:

@@ -26,6 +26,7 @@ from netboot.control.access.opened import guarded
 from netboot.control.api import operator_app
 from netboot.control.bmc_actions import MOST_AT_ONCE, Actions
 from netboot.control.bounded import Bounded
+from netboot.control.deploys import Deploys
 from netboot.control.desk import Desk
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
@@ -34,8 +35,10 @@ from netboot.control.lock import DataLock
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
+from netboot.control.planes import Planes
 from netboot.control.sealed import complaint, unopened
 from netboot.control.sockets import listen_tcp, listen_unix
+from netboot.control.springboards import Springboards
 from netboot.control.tls import Certificate
 from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.bmc_turn import open_for
@@ -78,8 +81,8 @@ def run(
         OperationError: the system or the database does not let us.
     """
     with DataLock(settings.run_dir), _opened(settings) as store:
-        if names := unopened(store, settings.data_dir):
-            log.error("%s", complaint(names, settings.data_dir))
+        if any(found := unopened(store, settings.data_dir)):
+            log.error("%s", complaint(found, settings.data_dir))
         asyncio.run(_Control(settings, store).serve(ready))
 
 
@@ -108,12 +111,14 @@ class _Control:
         self._settings = settings
         self._store = store
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._news = News(store)
         profiles = partial(load_profiles, settings.templates)
         safe = safe_in(settings.data_dir)
+        self._news = News(store, safe)
         owner, limits = owner_in(settings.run_dir), settings.jobs
         locks, screens = BmcLocks(store, owner), screens_in(settings.data_dir)
         opener = partial(open_for, commands=settings.power_commands)
+        planes = Planes()
+        springboards = Springboards(settings, planes)
         self._actions = Actions(
             store,
             safe,
@@ -123,17 +128,27 @@ class _Control:
             opener=opener,
             locks=locks,
         )
+        self._actions.profiles = profiles
+        self._actions.springboard = springboards.url
+        self._actions.loader = springboards.loader
+        self._actions.readable = springboards.readable
         cap = PowerCap(store, limits.power_on_per_minute, limits.power_on_at_once)
-        tools = Tools(store, safe, opener, locks, cap, limits.lease_seconds, self._kept, screens)
+        tools = Tools(
+            *(store, safe, opener, locks, cap, limits.lease_seconds, self._kept, screens),
+            springboard=springboards.url,
+            deploy=Deploys(store, settings.templates).of,
+        )
         self._worker = Worker(tools, owner, limits.at_once)
-        self._desk = Desk(store, self._news, Signal(), profiles, safe, self._actions, settings)
-        self._metrics = Metrics(store, self._desk.planes)
+        self._desk = Desk(
+            *(store, self._news, Signal(), profiles, safe, self._actions, settings, planes)
+        )
+        self._metrics = Metrics(store, planes)
         self._facade = facade_of(
             settings, store, self._actions, changed=self._news.changed, arrived=self._kept
         )
         self._certificate = certificate_of(settings)
         self._doors = guarded(operator_app(self._desk, self._metrics), settings, store)
-        self._link = LinkServer(store, self._news, self._desk.arrived, self._desk.planes)
+        self._link = LinkServer(store, self._news, self._desk.arrived, planes)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         stop = asyncio.Event()

@@ -11,10 +11,13 @@ import logging
 
 import msgspec
 
-from netboot.errors import OperationError
+from netboot.errors import ConfigError, OperationError
 from netboot.frames import Feed, pack
 from netboot.snapshot import encode
+from netboot.store.bmc_shapes import Sealing
 from netboot.store.store import Store
+from netboot.store.volume_shapes import Kept
+from netboot.volume import Volume
 
 POLL = 0.5
 """Seconds between two looks at the store's version."""
@@ -43,14 +46,19 @@ class Signal:
 class News:
     """The newest snapshot, ready to send. Belongs to one event loop.
 
+    Args:
+        store: what it is of.
+        safe: opens the secrets of attached volumes, which machines log in with.
+
     Attributes:
         frame: the newest snapshot as a frame, b"" before the first.
         serial: counts the frames there were.
         fresh: fires with each new frame.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, safe: Sealing) -> None:
         self._store = store
+        self._safe = safe
         self._version: int | None = None
         self._wake = asyncio.Event()
         self._failing = False
@@ -86,5 +94,15 @@ class News:
             self._failing = True
 
     def _build(self) -> tuple[int, bytes]:
-        snapshot = self._store.snapshot()
+        snapshot = self._store.snapshot(self._opened)
         return snapshot.version, pack(Feed(msgspec.Raw(encode(snapshot))))
+
+    def _opened(self, kept: Kept) -> Volume:
+        """A volume with its secret; one that cannot be opened keeps no other machine waiting."""
+        if kept.sealed is None:
+            return kept.volume
+        try:
+            return kept.opened(self._safe())
+        except (ConfigError, OperationError) as error:
+            log.error("machines are not told a CHAP secret: %s", error)  # noqa: TRY400 -- the text says all
+            return kept.volume

@@ -20,7 +20,7 @@ from netboot.policy import installing
 from netboot.store.bmc_shapes import BmcEntry
 from netboot.store.shapes import Imported, Install, NodeChange, NodeEntry
 
-PARTS = ("bmc", "boot", "console", "explain", "inspect", "media", "power")
+PARTS = ("bmc", "boot", "console", "explain", "inspect", "iscsi", "media", "power")
 """What has a path of its own below a node's."""
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from netboot.model import Group, Node
 from netboot.store.shapes import Record
+from netboot.store.volume_shapes import VolumeShown
 
 MOST = 10_000
 """Things on one page."""
@@ -20,6 +21,21 @@ class GroupPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Groups by name."""
 
     groups: tuple[Group, ...]
+    next: str | None = None
+
+
+class TimelinesPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Newest events by node, in the order they came; ``newest``: id of the newest of all events."""
+
+    timelines: dict[str, tuple[Record, ...]]
+    newest: int
+    next: str | None = None
+
+
+class VolumePage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Volumes by name."""
+
+    volumes: tuple[VolumeShown, ...]
     next: str | None = None
 
 

@@ -18,6 +18,7 @@ from netboot.control.console_remote import open_console
 from netboot.control.job_inventory import Jobs, RemoteJobs
 from netboot.control.page_shapes import MOST, EventPage, GroupPage, NodePage
 from netboot.control.problems import error_of
+from netboot.control.volume_inventory import RemoteVolumes, Volumes
 from netboot.errors import OperationError
 from netboot.model import Group, Node
 from netboot.store.shapes import Imported, Record
@@ -66,6 +67,11 @@ class Remote:
     def jobs(self) -> Jobs:
         """As ``Inventory``."""
         return RemoteJobs(self._ask)
+
+    @functools.cached_property
+    def volumes(self) -> Volumes:
+        """As ``Inventory``."""
+        return RemoteVolumes(self._ask, self._request)
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""

@@ -1,4 +1,4 @@
-"""A machine's timeline over the operator's API."""
+"""Timelines over the operator's API: one machine's, and many at once."""
 
 import asyncio
 import contextlib
@@ -11,18 +11,23 @@ from fastapi import FastAPI, Query, Request, Response
 
 from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import reply
-from netboot.control.page_shapes import EventPage
-from netboot.control.pages import link
+from netboot.control.page_shapes import EventPage, TimelinesPage
+from netboot.control.pages import After, link
 from netboot.control.spec import LINK, spec
 from netboot.store.shapes import Record
 from netboot.store.timeline import MAX_ANSWER
 
 LONGEST_WAIT = 30.0
 """Seconds a question for later events is held."""
+MAX_TIMELINES = 100
+"""Nodes whose events are in one answer."""
+MAX_EACH = MAX_ANSWER // MAX_TIMELINES
+"""Events of each of them."""
 
 
 def add_timeline(app: FastAPI, desk: Desk) -> None:
     """Add timelines."""
+    _add_many(app, desk)
 
     @app.get("/api/v1/timeline/{who:path}", **spec(gives=EventPage, fails=(404,), headers=LINK))
     async def timeline(
@@ -48,6 +53,30 @@ def add_timeline(app: FastAPI, desk: Desk) -> None:
                 return _answer(request, records, limit if after is not None else None)
             with contextlib.suppress(TimeoutError):  # then there is one last look
                 await asyncio.wait_for(ticket.wait(), left)
+
+
+def _add_many(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/timelines", **spec(gives=TimelinesPage, headers=LINK))
+    async def list_timelines(
+        request: Request,
+        after: After = "",
+        limit: Annotated[int, Query(ge=1, le=MAX_TIMELINES)] = MAX_TIMELINES,
+        since: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        each: Annotated[int, Query(ge=1, le=MAX_EACH)] = MAX_EACH,
+    ) -> Response:
+        """The newest events of many nodes by name; who has none behind ``since`` is left out.
+
+        Ask again with the ``newest`` of the first page as ``since`` for what came meanwhile.
+        """
+        read = partial(desk.store.timelines, after, limit + 1, since, each)
+        found, newest = await asyncio.to_thread(read)
+        names = list(found)
+        last = names[limit - 1] if len(names) > limit else None
+        shown = {name: tuple(found[name]) for name in names[:limit] if found[name]}
+        answer = reply(TimelinesPage(shown, newest, last))
+        if last is not None:
+            answer.headers["link"] = link(request, last)
+        return answer
 
 
 def _answer(request: Request, records: Sequence[Record], limit: int | None) -> Response:

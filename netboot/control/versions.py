@@ -18,8 +18,10 @@ from netboot.control.desk import Desk
 from netboot.control.exchange import JSON
 from netboot.control.problems import Stale
 from netboot.model import Group, Node
+from netboot.store.volume_shapes import VolumeShown
 
 T = TypeVar("T")
+Versioned = Node | Group | VolumeShown
 
 _TAGS = r'^\s*(\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*)\s*$'
 IfMatch = Annotated[
@@ -37,11 +39,11 @@ _NOT_MODIFIED = 304
 
 
 def version_of(thing: object) -> str:
-    """The ETag of a node or a group."""
+    """The ETag of a node, a group or a volume."""
     return _tag(_written(thing))
 
 
-def versioned(thing: Node | Group, request: Request | None = None, status: int = 200) -> Response:
+def versioned(thing: Versioned, request: Request | None = None, status: int = 200) -> Response:
     """A thing with its version; 304 where ``request`` says that it is known."""
     raw = _written(thing)
     headers = {"ETag": _tag(raw)}
@@ -51,13 +53,13 @@ def versioned(thing: Node | Group, request: Request | None = None, status: int =
     return Response(raw, status, headers, media_type=JSON)
 
 
-def unchanged_since(if_match: str | None) -> Callable[[Node | Group | None], None]:
+def unchanged_since(if_match: str | None) -> Callable[[Versioned | None], None]:
     """The store's guard for a write that says which version it is meant for.
 
     The guard raises ``Stale``, which has the thing as it is now.
     """
 
-    def guard(there: Node | Group | None) -> None:
+    def guard(there: Versioned | None) -> None:
         if if_match is None:
             return
         if there is None:
@@ -75,7 +77,7 @@ async def changed(desk: Desk, kind: str, name: str, change: Callable[[], T]) -> 
 
     Args:
         desk: knows who wrote what.
-        kind: ``nodes`` or ``groups``.
+        kind: ``nodes``, ``groups`` or ``volumes``.
         name: whose change it is.
         change: makes it.
 

@@ -47,6 +47,7 @@ _DID = {
     Did.LISTEN: "the machine",
     Did.CLEAR: "boot override cleared",
     Did.CLIMB: "given up",
+    Did.EJECT: "ejection of the springboard",
 }
 
 
@@ -203,7 +204,7 @@ def said_step(step: Step) -> str:
     rung = f"{step.rung}: " if step.rung and step.did in (Did.SET, Did.CLIMB) else ""
     if step.did is Did.CLIMB:
         return f"{rung}{what}: {step.words}"
-    if step.did is Did.LISTEN and step.came is Came.OK:
+    if step.did in (Did.LISTEN, Did.FETCH) and step.came is Came.OK:
         return step.words
     words = f": {step.words}" if step.words else ""
     request = f" ({step.request})" if step.request else ""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from netboot.bmc.goal import Goal
 from netboot.bmc.history import Did
 from netboot.bmc.model import BootOverride, BootTarget, PowerAction, Rung
+from netboot.events import Kind
 from netboot.job import JobState
 from netboot.jobs import stages
 from netboot.jobs.memory import Memory, boot_of
@@ -25,12 +26,15 @@ from netboot.lifecycle import Cause
 from netboot.model import State
 from netboot.stages import Boot, Stage
 
-VIA = {"pxe": BootTarget.PXE, "http": BootTarget.HTTP}
-"""What ``via`` in a request may say."""
+_VIA = {"pxe": BootTarget.PXE, "http": BootTarget.HTTP, "media": BootTarget.PXE}
+_BEGINS = {"media": Rung.VIRTUAL_MEDIA}
+"""What ``via`` in a request says of the ladder: by ``media`` the network is reached from a CD."""
 LOOK_AGAIN = 600.0
 """Seconds until a job is looked at that an event of its machine would wake."""
 CONFIRMS_EVERY = 15.0
 """Seconds between two readings of a BMC whose machine was heard: only Once is left to clear."""
+EJECTS_WITHIN = 600.0
+"""Seconds from a machine's last sign until its job ends though its virtual CD is not out."""
 IN_HAND = 15.0
 """Seconds between two looks at what an operator does who has the machine in hand."""
 
@@ -54,12 +58,34 @@ def plan_boot(view: View, aim: Aim, now: float) -> Waits | Ends | Drive:
     memory = view.memory
     boot = boot_of(memory.watched) if memory.heard or not _drives(view) else None
     if end := aim.over(view, boot):
-        return end
+        return _without_cd(view, end, now)
     if memory.loop == "failed":
         return failed(view, aim, memory.words)
     if _drives(view) and not view.driven:
         return Drive(_goal(view))
     return _starting(view, aim, now) if boot is None else _watching(view, aim, boot, now)
+
+
+def _without_cd(view: View, end: Ends, now: float) -> Waits | Ends | Drive:
+    """The end, once the virtual CD that the machine came by is out, or is given up."""
+    memory = view.memory
+    if not _drives(view) or not _came_by_cd(memory):
+        return end
+    if not view.driven:
+        return Drive(_goal(view))
+    limit = memory.watched.last + EJECTS_WITHIN
+    if view.pause is None or now >= limit:
+        return end
+    why = f"its BMC to let go of the virtual CD: {view.pause.why}"
+    return Waits(stages.EJECT, why, memory.watched.last, limit, max(now, view.pause.until))
+
+
+def _came_by_cd(memory: Memory) -> bool:
+    """Whether the closed loop, where it goes on, has nothing left to do but to clear up."""
+    sets = [step.rung for step in memory.history if step.did is Did.SET]
+    boot = boot_of(memory.watched)
+    came = memory.heard is not None or (boot is not None and Kind.SCRIPT in boot.seen)
+    return came and Rung.VIRTUAL_MEDIA in sets
 
 
 def failed(view: View, aim: Aim, why: str) -> Ends:
@@ -83,8 +109,9 @@ def _goal(view: View) -> Goal:
         wake = BootOverride(BootTarget.PXE)
         within = stages.BY_HAND
         return Goal(mac, wake, (Rung.CYCLE_ONLY,), reset=PowerAction.ON, within=within)
-    target = VIA.get(str(view.job.asked.get("via", "pxe")), BootTarget.PXE)
-    return Goal(mac, BootOverride(target), memory.rungs)
+    via = str(view.job.asked.get("via", "pxe"))
+    wanted = BootOverride(_VIA.get(via, BootTarget.PXE))
+    return Goal(mac, wanted, memory.rungs, iso_url=memory.iso_url or None, begins=_BEGINS.get(via))
 
 
 def _starting(view: View, aim: Aim, now: float) -> Waits | Ends:

@@ -5,22 +5,28 @@ from dataclasses import replace
 from msgspec.structs import replace as with_
 
 from netboot.bmc.closed_loop import ClosedLoop, Pause
-from netboot.bmc.goal import Done, Sign
+from netboot.bmc.driver import HasBios
+from netboot.bmc.goal import Done, Goal, Sign
 from netboot.bmc.history import Came, Did, model_of
 from netboot.bmc.history import Event as BmcStep
-from netboot.bmc.model import Hardware, PowerAction
-from netboot.errors import BmcError
+from netboot.bmc.model import Hardware, PowerAction, Rung
+from netboot.errors import BmcError, OperationError
 from netboot.events import Kind
+from netboot.job import JobKind
 from netboot.jobs.bmc_turn import Turn, keep_screen
+from netboot.jobs.deploy import differences, pairs
 from netboot.jobs.inspect import ASK_AGAIN
 from netboot.jobs.memory import Memory, boot_of, encoded
-from netboot.jobs.step import Drive
+from netboot.jobs.step import Bios, Drive
 from netboot.jobs.tools import Tools
+from netboot.jobs.volumes import leave_volume
 from netboot.jobs.watching import forget_boot
 from netboot.store.job_shapes import Claimed
 
 _SIGNS = frozenset({Kind.DISCOVER, Kind.REQUEST_4011, Kind.LOADER, Kind.SCRIPT})
 """What shows that a machine came to us."""
+_READS = frozenset({Kind.MEDIA})
+"""What shows that its springboard is read."""
 _STOPS = (PowerAction.OFF, PowerAction.SHUTDOWN)
 
 
@@ -42,7 +48,10 @@ class Driving:
 
         Raises:
             Fenced: the turn is another's by now; an intent was not acted on then.
+            OperationError: nobody serves the springboard that it must start from.
         """
+        if pause := self._leave_volume():
+            return pause
         loop = self._loop(drive)
         self.memory = with_(self.memory, queued=False, told="")
         came = loop.turn()
@@ -71,12 +80,50 @@ class Driving:
         self.memory = with_(self.memory, loop="done", words=_said(hardware))
         return None
 
+    def bios(self, step: Bios) -> Pause | None:
+        """Compare and write BIOS attributes; a pause where the BMC has no time."""
+        hands = self._turn.hands
+        if not isinstance(hands, HasBios):
+            raise BmcError(f"BIOS attributes are not to be had by {hands.name}")
+        try:
+            left = differences(step.attributes, hands.bios())
+            if left and step.writes:
+                request = hands.set_bios(left)
+                line = f"BIOS from its next start on: {pairs(left)}"
+                self._turn.tell(line, Came.OK.value, request=request or "")
+        except KeyError as missing:
+            raise BmcError(f"its BIOS has no attribute {missing.args[0]}") from None
+        except BmcError as error:
+            if not (error.retryable or error.effect_unknown):
+                raise
+            return Pause(self._tools.clock() + ASK_AGAIN, self._turn.clean(str(error)))
+        if left:
+            self.memory = with_(self.memory, bios="written", words=pairs(left))
+        else:
+            words = f"its BIOS has {pairs(step.attributes)}"
+            self.memory = with_(self.memory, bios="as-wanted", words=words)
+        return None
+
+    def _leave_volume(self) -> Pause | None:
+        """Before an installation's first step; a pause where its BMC has no time."""
+        if self._claimed.job.kind is not JobKind.INSTALL or self.memory.history:
+            return None
+        try:
+            leave_volume(self._turn)
+        except BmcError as error:
+            if not (error.retryable or error.effect_unknown):
+                raise
+            return Pause(self._tools.clock() + ASK_AGAIN, self._turn.clean(str(error)))
+        return None
+
     def _loop(self, drive: Drive) -> ClosedLoop:
         found = self._tools.store.inspected(self._turn.node.name)
+        listens = drive.goal.sign is Sign.DISCOVER
         loop = ClosedLoop(
             self._turn.hands,
-            drive.goal,
-            self._heard if drive.goal.sign is Sign.DISCOVER else _nothing,
+            self._with_springboard(drive.goal) if listens else drive.goal,
+            self._heard if listens else _nothing,
+            reads=self._reads,
             record=lambda step: self._record(loop, step),
             planner=drive.planner,
             gate=self._gate,
@@ -87,10 +134,24 @@ class Driving:
         )
         return loop
 
+    def _with_springboard(self, goal: Goal) -> Goal:
+        """The goal with its springboard, whose URL stays the same from the first turn on.
+
+        Raises:
+            OperationError: nobody serves it, and without it nothing can be done.
+        """
+        if goal.iso_url is None and (bmc := self._tools.store.bmc(self._turn.node.name)):
+            url = self._tools.springboard(self._turn.node, bmc, self._turn.hands)
+            self.memory = with_(self.memory, iso_url=url or "")
+            goal = replace(goal, iso_url=url)
+        if goal.iso_url is None and goal.begins is Rung.VIRTUAL_MEDIA:
+            raise OperationError("a boot program to serve the virtual CD; none is connected")
+        return goal
+
     def _gate(self, action: PowerAction) -> Pause | None:
         if action in _STOPS:
             return None
-        pause = self._tools.cap.take(self._claimed.job.id)
+        pause = self._tools.cap.take(self._claimed)
         self.memory = with_(self.memory, queued=pause is not None)
         return pause
 
@@ -98,22 +159,14 @@ class Driving:
         """Write a step down: a change of power first where the next turn looks, and for good."""
         if step.did is Did.RESET:
             self._remember(loop, step)
-            intent = step.came is Came.INTENT
-            if intent:
+            if step.came is Came.INTENT:
                 self.memory = forget_boot(self.memory)
-            self._keep(powers_on=intent and step.action not in _STOPS)
+            self._keep()
         self._turn.record(step)
 
-    def _keep(self, *, powers_on: bool) -> None:
-        tools = self._tools
-        tools.store.keep(
-            self._claimed,
-            encoded(self.memory),
-            seconds=tools.lease,
-            now=tools.clock(),
-            powers_on=powers_on,
-        )
-        tools.cap.written(self._claimed.job.id)
+    def _keep(self) -> None:
+        tools, memory = self._tools, encoded(self.memory)
+        tools.store.keep(self._claimed, memory, seconds=tools.lease, now=tools.clock())
 
     def _remember(self, loop: ClosedLoop, *more: BmcStep) -> None:
         """Take over what the loop did; no password that a BMC repeated is kept."""
@@ -123,6 +176,11 @@ class Driving:
             for step in (*loop.history, *more)
         )
         self.memory = with_(self.memory, history=history, rungs=loop.goal.rungs)
+
+    def _reads(self, _mac: str, since: float, _timeout: float) -> str | None:
+        """That the machine's springboard was read, by its timeline."""
+        event = self._turn.store.heard(self._turn.node.name, _READS, since)
+        return f"its springboard ISO was read after {event.time - since:.0f} s" if event else None
 
     def _heard(self, _mac: str, since: float, _timeout: float) -> str | None:
         """What the machine sent, by its timeline; nobody waits in a turn."""

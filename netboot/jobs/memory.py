@@ -12,6 +12,7 @@ import msgspec
 from netboot.bmc.history import Came, Did
 from netboot.bmc.history import Event as BmcStep
 from netboot.bmc.model import Rung
+from netboot.jobs.deploy import INSTALL, Step
 from netboot.stages import Boot, Stage
 
 Loop = Literal["", "done", "failed"]
@@ -53,24 +54,39 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         begun: when that began.
         history: of the closed loop.
         rungs: the ways it goes, once the BMC was asked for them.
+        iso_url: where the machine's springboard is, once that was known.
         loop: how the closed loop ended, "" while it has not.
         words: what there is to say of that end.
         queued: it waits until fewer machines start.
         told: what a person was told to do.
         meddled: set once an operator took the machine's power in hand.
         watched: what was seen of the machine.
+        template: the deploy template that was chosen, "" for none; None before that.
+        steps: its steps.
+        at: which of them is under way.
+        bios: what is known of the attributes that the step sets.
     """
 
     attempt: int = 0
     begun: float = 0.0
     history: tuple[BmcStep, ...] = ()
     rungs: tuple[Rung, ...] | None = None
+    iso_url: str = ""
     loop: Loop = ""
     words: str = ""
     queued: bool = False
     told: str = ""
     meddled: Meddled | None = None
     watched: Watched = Watched()
+    template: str | None = None
+    steps: tuple[Step, ...] = ()
+    at: int = 0
+    bios: Literal["", "written", "as-wanted"] = ""
+
+    @property
+    def installs(self) -> bool:
+        """Whether the machine is being installed: no step before or after that is under way."""
+        return not self.steps or self.steps[self.at] == INSTALL
 
     @property
     def intent(self) -> BmcStep | None:
@@ -83,6 +99,18 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         """The machine's sign of life after it."""
         found = [one for one in self.history if (one.did, one.came) == (Did.LISTEN, Came.OK)]
         return found[0] if found else None
+
+
+def next_step(memory: Memory, now: float) -> Memory:
+    """The memory as the next step begins, which knows nothing of what the one before did."""
+    return Memory(
+        attempt=memory.attempt,
+        begun=now,
+        watched=Watched(after=memory.watched.after),
+        template=memory.template,
+        steps=memory.steps,
+        at=memory.at + 1,
+    )
 
 
 def encoded(memory: Memory) -> bytes:

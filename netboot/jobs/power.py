@@ -3,8 +3,9 @@
 from netboot.bmc.goal import Action, Done, Failed, Goal, Sign, Wait
 from netboot.bmc.goal import Power as Change
 from netboot.bmc.history import Came, Did, Event, History, outcome, where
+from netboot.bmc.leaving import BUSY_PAUSE, READ_PAUSE
 from netboot.bmc.model import BootOverride, BootTarget, Observed, PowerAction, PowerState, Rung
-from netboot.bmc.plan import BUSY_PAUSE, READ_PAUSE, RESET_TRIES
+from netboot.bmc.plan import RESET_TRIES
 from netboot.bmc.plan import plan as restart
 from netboot.job import JobState
 from netboot.jobs import stages

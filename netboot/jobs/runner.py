@@ -7,6 +7,7 @@ this process or another, needs nothing else.
 import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from msgspec.structs import replace as with_
 
@@ -14,14 +15,15 @@ from netboot.bmc.closed_loop import Pause
 from netboot.bmc.driver import Driver
 from netboot.errors import BmcError, ConfigError, OperationError
 from netboot.job import Job, JobKind, JobState
-from netboot.jobs import inspect, install, power, rescue, wipe
+from netboot.jobs import deploying, inspect, install, power, rescue, wipe
 from netboot.jobs.bmc_locks import Busy
 from netboot.jobs.bmc_turn import Turn, keep_screen, opened
 from netboot.jobs.driving import Driving
-from netboot.jobs.memory import Memory, Watched, decoded
-from netboot.jobs.step import Drive, Ends, Hands, Inspect, Plan, Step, View, Waits
+from netboot.jobs.memory import Memory, decoded, next_step
+from netboot.jobs.step import Bios, Drive, Ends, Hands, Inspect, Next, Plan, Step, View, Waits
 from netboot.jobs.tools import Tools
 from netboot.jobs.watching import ASKED, watch
+from netboot.lifecycle import Cause
 from netboot.store.bmc_shapes import Bmc
 from netboot.store.job_shapes import Claimed, Fenced
 
@@ -65,6 +67,7 @@ class JobTurn:
         self._job = claimed.job
         self._node = tools.store.get(claimed.job.node)
         self._bmc = tools.store.bmc(claimed.job.node)
+        self._note = ""
         self.memory = decoded(claimed.memory)
 
     def take(self) -> Waits | Ends:
@@ -78,19 +81,45 @@ class JobTurn:
             if self.memory.attempt:
                 self._look()  # its machine may still be at work
             self.memory = begun(self._job, self.memory, self._tools.clock())
+            if problem := self._choose():
+                return problem
         self._look()
         if self._too_late_to_say():
             return self._hold_on()
         step = self._plan()
-        if isinstance(step, Drive | Inspect):
+        if isinstance(step, Drive | Inspect | Bios):
             pause = self._with_bmc()
             self._look()
             step = self._plan(driven=True, pause=pause)
-        if isinstance(step, Drive | Inspect):
+        if isinstance(step, Next):
+            return self._next(step)
+        if isinstance(step, Drive | Inspect | Bios):
             raise RuntimeError(f"{self._job.kind} asks for the BMC twice in a turn")  # noqa: TRY004 -- a plan of ours is wrong
         if isinstance(step, Ends) and step.state is JobState.FAILED and self.memory.watched.last:
             self._keep_screen()
-        return step
+        return replace(step, note=self._note) if isinstance(step, Waits) else step
+
+    def _choose(self) -> Ends | None:
+        """Choose the deploy template of an installation that begins; its end where none can be."""
+        if self._job.kind is not JobKind.INSTALL or self.memory.template is not None:
+            return None
+        try:
+            deploy = self._tools.deploy(self._job.node)
+        except ConfigError as problem:
+            return Ends(JobState.FAILED, str(problem), Cause.FAIL)
+        if deploy is None:
+            self.memory = with_(self.memory, template="")
+        else:
+            self.memory = with_(self.memory, template=deploy.template, steps=deploy.steps)
+            self._note = f"by deploy template {deploy}"
+        return None
+
+    def _next(self, step: Next) -> Waits:
+        """The step is done; the next one begins with a turn of its own."""
+        now = self._tools.clock()
+        self.memory = next_step(self.memory, now)
+        note = "; ".join(filter(None, (self._note, step.said)))
+        return Waits(deploying.stage(self.memory), "", now, None, now, note)
 
     def _too_late_to_say(self) -> bool:
         """Whether a deadline passed while we were away, and its machine may yet be heard."""
@@ -142,18 +171,22 @@ class JobTurn:
         except (BmcError, ConfigError) as error:
             self.memory = with_(self.memory, loop="failed", words=turn.clean(str(error)))
             return None
-        finally:
-            tools.cap.written(self._job.id)
 
     def _on_bmc(self, turn: Turn, bmc: Bmc, step: Step) -> Pause | None:
-        if not isinstance(step, Drive | Inspect):
+        if not isinstance(step, Drive | Inspect | Bios):
             return None
         if self._job.kind is JobKind.POWER and not self.memory.history:
             turn.tell(f"{turn.asker} asked: {turn.asked}", ASKED)  # as an operator's own action is
         with _opened(turn, bmc, self._tools):
             driving = Driving(self._tools, self._claimed, turn, self.memory)
             try:
-                return driving.inspect() if isinstance(step, Inspect) else driving.drive(step)
+                match step:
+                    case Inspect():
+                        return driving.inspect()
+                    case Bios():
+                        return driving.bios(step)
+                    case Drive():
+                        return driving.drive(step)
             finally:
                 self.memory = driving.memory
 
@@ -184,18 +217,22 @@ def begun(job: Job, before: Memory, now: float) -> Memory:
     """The memory with which an attempt begins.
 
     A retried job whose machine is still at work goes on watching it, with new deadlines. Any other
-    machine is brought to the network anew.
+    machine is brought to the network anew. Steps of a deploy template that were done are not
+    done again.
     """
     watched = before.watched
-    if job.attempt > 1 and watched.boot is not None and now - watched.last <= ALIVE:
-        return Memory(
+    chosen = Memory(template=before.template, steps=before.steps, at=before.at)
+    alive = watched.boot is not None and now - watched.last <= ALIVE
+    if job.attempt > 1 and before.installs and alive:
+        return with_(
+            chosen,
             attempt=job.attempt,
             begun=before.begun,
             history=before.history,
             loop="done",
             watched=with_(watched, since=now, first=now),
         )
-    return Memory(attempt=job.attempt, begun=job.since, watched=Watched())
+    return with_(chosen, attempt=job.attempt, begun=job.since)
 
 
 def hands_of(bmc: Bmc | None, job: Job) -> Hands:

@@ -1,6 +1,6 @@
 """What a job's planner answers: wait, end, or take a turn on the BMC. Values only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -8,6 +8,7 @@ from netboot.bmc.closed_loop import Pause, Planner
 from netboot.bmc.goal import Goal
 from netboot.bmc.plan import plan
 from netboot.job import Job, JobState
+from netboot.jobs.deploy import Value
 from netboot.jobs.memory import Memory
 from netboot.lifecycle import Cause
 from netboot.model import Node
@@ -44,13 +45,17 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Nothing is to be done before ``due``, unless an event comes; in the words of ``Job``."""
+    """Nothing is to be done before ``due``, unless an event comes; in the words of ``Job``.
+
+    ``note`` is written into the timeline before that.
+    """
 
     stage: str
     waits_for: str
     since: float
     deadline: float | None
     due: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,21 @@ class Inspect:
     """Ask the BMC what the machine is, and keep it."""
 
 
-Step = Waits | Ends | Drive | Inspect
+@dataclass(frozen=True, slots=True)
+class Bios:
+    """Compare BIOS attributes with what they must be, and write those that differ."""
+
+    attributes: Mapping[str, Value]
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A step of the deploy template is done; ``said`` is how, one clause."""
+
+    said: str
+
+
+Step = Waits | Ends | Drive | Inspect | Bios | Next
 Plan = Callable[[View, float], Step]
 """``plan(view, now)``, pure; asked again with ``driven`` after the BMC's turn, it waits or ends."""

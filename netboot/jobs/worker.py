@@ -163,7 +163,7 @@ class Worker:
             else:
                 return
         where = (step.stage, step.waits_for, step.since, step.deadline, step.due)
-        self._store.release(claimed, Progress(*where, memory), now)
+        self._store.release(claimed, Progress(*where, memory, step.note), now)
 
 
 def _again(job: Job, now: float) -> Waits:

@@ -5,6 +5,7 @@ of an earlier one changes a later one.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -12,13 +13,19 @@ from netboot.errors import ConfigError
 from netboot.events import Event, Kind
 from netboot.lifecycle import PAUSES, TRANSITIONS, Cause
 from netboot.model import Node, State
+from netboot.policy import DEPLOY, DISK_IMAGE
 from netboot.snapshot import Snapshot
 from netboot.store import groups, nodes, transitions
+from netboot.store.opened import bump
 from netboot.store.shapes import Conflict, refuse_strange_name, unknown_node
 from netboot.store.timeline import Retention
 from netboot.store.transitions import Standing, Why
 
-_CAUSES = {Kind.SCRIPT: Cause.SCRIPT, Kind.INSTALLED: Cause.CALLED_HOME}
+_CAUSES = {
+    Kind.SCRIPT: Cause.SCRIPT,
+    Kind.INSTALLED: Cause.CALLED_HOME,
+    Kind.FAILED: Cause.FAIL,
+}
 """What an event of an installation is to its node."""
 
 
@@ -44,7 +51,9 @@ def _followed(connection: sa.Connection, before: Standing, event: Event, keep: R
         return transitions.move_behind(connection, before, cause)
     if (before.state, cause) not in TRANSITIONS:
         return False
-    now = transitions.move(connection, before, cause, keep, event.node or "", Why(time=event.time))
+    because = event.detail if cause is Cause.FAIL else ""
+    why = Why(because=because, time=event.time)
+    now = transitions.move(connection, before, cause, keep, event.node or "", why)
     return now != before
 
 
@@ -84,6 +93,25 @@ def nodes_in_effect(connection: sa.Connection, names: Iterable[str], source: str
             raise unknown_node(name, source)
     ordered = tuple(found[name] for name in wanted)
     return list(Snapshot(0, ordered, tuple(groups.read_all(connection))).nodes_in_effect())
+
+
+def deployed(connection: sa.Connection, node: Node, image: str) -> Node:
+    """Have a node installed by a disk image from now on.
+
+    Args:
+        connection: the caller's.
+        node: in effect.
+        image: the disk image's name.
+
+    Returns:
+        the node in effect as it is now.
+    """
+    mine = {DISK_IMAGE: image}
+    for own in nodes.read_some(connection, [node.name]):
+        changed = replace(own, profile=DEPLOY, vars={**own.vars, **mine})
+        nodes.replace(connection, [changed])
+    bump(connection)
+    return replace(node, profile=DEPLOY, vars={**node.vars, **mine})
 
 
 def refuse_no_installer(node: Node, installing: Collection[str], source: str) -> None:

@@ -14,6 +14,7 @@ from netboot.events import Event, Kind
 from netboot.job import Job, JobKind, JobState
 from netboot.lifecycle import BESIDE
 from netboot.store import schema
+from netboot.store.job_shapes import Full, Starts
 
 MAX_JOBS = 50_000
 """Kept; the oldest that ended go first."""
@@ -156,17 +157,18 @@ def next_due(connection: sa.Connection) -> float | None:
     return connection.execute(sa.select(sa.func.min(when)).where(_LIVE)).scalar()
 
 
-def powered_since(connection: sa.Connection, since: float) -> int:
-    """How many jobs powered a machine on since then."""
-    query = sa.select(sa.func.count()).select_from(_TABLE).where(_TABLE.c.powered >= since)
-    return int(connection.execute(query).scalar_one())
-
-
-def unheard(connection: sa.Connection) -> int:
-    """How many machines were powered on by a job and have not sent a DISCOVER since."""
-    silent = sa.select(sa.func.count()).select_from(_TABLE)
-    silent = silent.where(_LIVE, _TABLE.c.powered.is_not(None), _TABLE.c.heard.is_(False))
-    return int(connection.execute(silent).scalar_one())
+def starts_full(connection: sa.Connection, number: int, starts: Starts, now: float) -> Full | None:
+    """Which bound the machines of all jobs but this one have reached, None for none."""
+    silent = sa.and_(_LIVE, _TABLE.c.powered.is_not(None), _TABLE.c.heard.is_(False))
+    lately = _TABLE.c.powered >= now - starts.window
+    for full, bound, which in (
+        (Full.AT_ONCE, starts.at_once, silent),
+        (Full.PER_WINDOW, starts.per_window, lately),
+    ):
+        others = sa.select(sa.func.count()).select_from(_TABLE).where(which, _TABLE.c.id != number)
+        if connection.execute(others).scalar_one() >= bound:
+            return full
+    return None
 
 
 def prune(connection: sa.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from netboot.errors import OperationError
 from netboot.job import Job, JobKind
@@ -37,11 +38,33 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Starts:
+    """How many machines may be started, by all replicas together.
+
+    Attributes:
+        at_once: between power-on and their first DISCOVER.
+        per_window: since ``window`` seconds ago.
+    """
+
+    at_once: int
+    per_window: int
+    window: float
+
+
+class Full(Enum):
+    """Which of the bounds of ``Starts`` is reached."""
+
+    AT_ONCE = auto()
+    PER_WINDOW = auto()
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where a job stands between two turns, in the words of ``Job``.
 
     Attributes:
         memory: what the next turn must know.
+        note: a line for the timeline, "" for none.
     """
 
     stage: str
@@ -50,6 +73,7 @@ class Progress:
     deadline: float | None
     due: float
     memory: bytes
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

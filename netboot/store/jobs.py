@@ -21,7 +21,7 @@ from netboot.job import Job, JobKind, JobState
 from netboot.model import Node
 from netboot.store import job_rows
 from netboot.store.database import transaction
-from netboot.store.installations import nodes_in_effect, refuse_no_installer
+from netboot.store.installations import deployed, nodes_in_effect, refuse_no_installer
 from netboot.store.job_begin import begin
 from netboot.store.job_shapes import MAX_KEY, MAX_NAME, Asked, Request
 from netboot.store.opened import COMMAND_LINE
@@ -210,6 +210,8 @@ class Jobs(Turns):
             self._closed(connection, job, JobState.CANCELLED, f"node {node} was removed", now)
 
     def _submitted(self, connection: sa.Connection, node: Node, request: Request) -> Job:
+        if image := request.asked.get("image"):
+            node = deployed(connection, node, str(image))
         if request.kind is JobKind.INSTALL and request.installing is not None:
             refuse_no_installer(node, request.installing, request.source)
         begun = begin(connection, node.name, request, self._retention)

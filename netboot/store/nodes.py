@@ -154,7 +154,7 @@ def delete(connection: sa.Connection, name: str) -> bool:
 
 
 def _given(node: Node) -> dict[str, object]:
-    names = ("profile", "loader", *IDENTITIES)
+    names = ("profile", "loader", "secure_boot", *IDENTITIES)
     same = {name: getattr(node, name) for name in names}
     return same | {"vars": dict(node.vars)}
 
@@ -216,6 +216,7 @@ def _read(connection: sa.Connection, wanted: _Condition) -> list[Node]:
             installation=row.installation,
             override=overrides.get(row.name),
             because=row.because if row.state == State.FAILED else "",
+            secure_boot=row.secure_boot,
         )
         for row in connection.execute(rows)
     ]

@@ -39,7 +39,7 @@ ASKER = "netboot restore"
 SET_ASIDE = ".before-restore"
 """Behind the name of a SQLite file that could not be opened, and was replaced."""
 
-_PRECIOUS = ("node", "node_group", "job", "event")
+_PRECIOUS = ("node", "node_group", "volume", "job", "event")
 """Tables that make a store one that holds something."""
 
 

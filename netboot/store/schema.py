@@ -16,10 +16,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every schema this code knows, oldest first; the last is the one it works with."""
 HEAD = REVISIONS[-1]
 
@@ -43,6 +44,7 @@ node = Table(
     Column("serial", String(64)),
     Column("asset_tag", String(64)),
     Column("loader", String(64)),
+    Column("secure_boot", Boolean, nullable=False, server_default=false()),
     Column("state", String(16), nullable=False, server_default="enrolled"),
     Column("installation", _LONG, nullable=False, server_default="1"),
     Column("came_from", String(16)),
@@ -122,6 +124,21 @@ boot_once = Table(
     Column("power", String(8), nullable=False),
 )
 """What was said over Redfish of each node; ``power``: what its power was changed to last."""
+
+volume = Table(
+    "volume",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("target", String(223), nullable=False),
+    Column("portal", String(253), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("lun", Integer, nullable=False),
+    Column("chap_user", String(255), nullable=False),
+    Column("sealed", LargeBinary),
+    Column("node", ForeignKey("node.name", ondelete="SET NULL")),
+    Index("volume_by_node", "node", unique=True),
+)
+"""iSCSI volumes; ``sealed`` is the CHAP secret, whose key is not in the database."""
 
 job = Table(
     "job",

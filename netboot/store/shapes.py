@@ -39,6 +39,7 @@ from netboot.store.words import (
     VarName,
     Vars,
     VarValue,
+    YesOrNo,
 )
 
 
@@ -54,6 +55,7 @@ class NodeEntry(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: LoaderName | None = None
+    secure_boot: YesOrNo = False
     state: State = State.ENROLLED
 
 
@@ -73,6 +75,7 @@ class NodeChange(Checked, frozen=True):
     serial: str | None = None
     asset_tag: str | None = None
     loader: NewLoader | None = None
+    secure_boot: YesOrNo | None = None
     state: Literal["installed"] | None = None
 
 
@@ -161,6 +164,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         serial=_identity(entry, "serial", source, key),
         asset_tag=_identity(entry, "asset_tag", source, key),
         loader=entry.loader,
+        secure_boot=_is_yes(entry.secure_boot),
         state=entry.state,
     )
     _check_known_by_something(node, source, _below(key, "macs"))
@@ -227,6 +231,7 @@ def changed(node: Node, change: NodeChange, source: str) -> Node:
         labels=merged(node.labels, change.labels, MAX_LABELS, source, "labels"),
         vars=merged(node.vars, change.vars, MAX_VARS, source, "vars"),
         loader=kept(node.loader, change.loader),
+        secure_boot=_is_yes(change.secure_boot, node.secure_boot),
         uuid=kept(node.uuid, _identity(change, "uuid", source)),
         serial=kept(node.serial, _identity(change, "serial", source)),
         asset_tag=kept(node.asset_tag, _identity(change, "asset_tag", source)),
@@ -283,6 +288,10 @@ def check_profile(name: str, profiles: Collection[str], source: str, key: str) -
 def kept(old: str | None, new: str | None) -> str | None:
     """A value after a change: None leaves it alone, "" takes it out."""
     return old if new is None else new or None
+
+
+def _is_yes(given: YesOrNo | None, otherwise: bool = False) -> bool:  # noqa: FBT001, FBT002 -- the answer before
+    return otherwise if given is None else given in (True, "true")
 
 
 def merged(

@@ -1,4 +1,4 @@
-"""The store: nodes, groups and timelines, each method one transaction; safe from many threads.
+"""The store: nodes, volumes and timelines, each method one transaction; safe from many threads.
 
 Every change of a node or group counts ``version`` up in the same transaction, so whoever reads the
 version (``version``, ``snapshot``) learns of changes other processes made too.
@@ -12,7 +12,7 @@ from netboot.errors import ConfigError
 from netboot.lifecycle import Cause
 from netboot.model import Group, Node, State
 from netboot.snapshot import Snapshot
-from netboot.store import bmcs, groups, nodes, transitions
+from netboot.store import bmcs, groups, nodes, transitions, volumes
 from netboot.store.always import (
     refuse_claimed,
     refuse_stranded,
@@ -44,10 +44,12 @@ from netboot.store.shapes import (
 from netboot.store.strangers import Strangers
 from netboot.store.timelines import Timelines
 from netboot.store.tokens import Tokens
+from netboot.store.volume_shapes import Opening
+from netboot.store.volumes import Volumes
 from netboot.store.words import MAX_NODES
 
 
-class Store(Timelines, Hands, Overrides, Lives, Jobs, Tokens, Audit, Repeats, Strangers):
+class Store(Timelines, Hands, Volumes, Overrides, Lives, Jobs, Tokens, Audit, Repeats, Strangers):
     """One database: nodes and groups, and the families of methods kept in modules of their own."""
 
     # Nodes.
@@ -197,13 +199,18 @@ class Store(Timelines, Hands, Overrides, Lives, Jobs, Tokens, Audit, Repeats, St
         with transaction(self._sure) as connection:
             return version(connection)
 
-    def snapshot(self) -> Snapshot:
-        """All nodes and groups, of one moment."""
+    def snapshot(self, opening: Opening = lambda kept: kept.volume) -> Snapshot:
+        """All nodes, groups and attached volumes, of one moment.
+
+        Args:
+            opening: gives the volumes their secrets; without it they have none.
+        """
         with transaction(self._sure) as connection:
             return Snapshot(
                 version(connection),
                 tuple(nodes.read_all(connection)),
                 tuple(groups.read_all(connection)),
+                {kept.node: opening(kept) for kept in volumes.read_all(connection) if kept.node},
             )
 
     # Groups.

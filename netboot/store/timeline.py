@@ -134,6 +134,23 @@ def read(
     return [found[number] for number in (ids[-limit:] if after is None else ids[:limit])]
 
 
+def read_newest(
+    connection: sa.Connection, name: str, macs: Collection[Mac], since: int, limit: int
+) -> list[Record]:
+    """A machine's newest events with a higher id than ``since``, in the order they came.
+
+    At most ``limit``. Of its installers' logs those lines that warn or tell of a stage; without
+    the LOST events, which are of no machine.
+    """
+    table = schema.event.c
+    telling = sa.or_(_HAPPENED, sa.and_(_LOGGED, _TELLING))
+    found: dict[int, Record] = {}
+    for own in [table.node == name, *(table.mac == mac for mac in macs)]:  # each by its own index
+        condition = sa.and_(own, table.id > since, telling)
+        found |= _found(connection, condition, None, limit)
+    return [found[number] for number in sorted(found)[-limit:]]
+
+
 def _found(
     connection: sa.Connection, condition: sa.ColumnElement[bool], after: int | None, limit: int
 ) -> dict[int, Record]:

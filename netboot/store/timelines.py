@@ -1,7 +1,7 @@
 """The store's timelines: what machines asked and got, and what was done to them."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -100,6 +100,28 @@ class Timelines(Opened):
             if not macs and not timeline.bears_name(connection, name_or_mac):
                 raise unknown_node(name_or_mac, source)
             return timeline.read(connection, name_or_mac, macs, after_id, limit, log=log)
+
+    def timelines(
+        self, after: str, limit: int, since: int, each: int
+    ) -> tuple[Mapping[str, Sequence[Record]], int]:
+        """The newest events of each of the next nodes by name, as of one moment.
+
+        Args:
+            after: those behind this name; "" for the first.
+            limit: at most so many nodes.
+            since: only events with a higher id.
+            each: of each node at most so many, in the order they came; without the LOST events.
+
+        Returns:
+            The events by node, and the id of the newest of all events at that moment.
+        """
+        with transaction(self._quick) as connection:
+            found = nodes.page(connection, after, limit, (), ())
+            read = {
+                node.name: timeline.read_newest(connection, node.name, node.macs, since, each)
+                for node in found
+            }
+            return read, timeline.newest(connection)
 
     def events(self, after: int, limit: int) -> Sequence[Record]:
         """Everybody's events behind an id, in the order they were recorded, at most ``limit``."""

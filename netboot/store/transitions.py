@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from netboot.events import Event, Kind
-from netboot.lifecycle import BACK, TRANSITIONS, WORDS, Cause, Illegal, after
+from netboot.lifecycle import BACK, TRANSITIONS, WORDS, Cause, Illegal, after, origin
 from netboot.model import Mac, Node, State
 from netboot.store import nodes, schema, timeline
 from netboot.store.opened import bump
@@ -109,7 +109,7 @@ def move(
     number = before.installation if installation is None else installation
     if before.state is State.WIPING and state is not State.WIPING:
         number += 1
-    now = Standing(before.name, state, number, before.state)
+    now = Standing(before.name, state, number, origin(before.state, before.came_from))
     if state is before.state and number == before.installation:
         return before
     if state is not before.state:

@@ -22,7 +22,9 @@ from netboot.store.job_shapes import (
     MAX_MEMORY,
     Claimed,
     Fenced,
+    Full,
     Progress,
+    Starts,
 )
 from netboot.store.opened import Opened
 from netboot.store.shapes import Conflict, Unknown
@@ -51,7 +53,6 @@ class Turns(Opened):
         *,
         seconds: float,
         now: float,
-        powers_on: bool = False,
         touches: bool = False,
     ) -> None:
         """Write down what is about to be done; it survives a power cut when this returns.
@@ -61,7 +62,6 @@ class Turns(Opened):
             memory: what the next turn must know, also where this one is never ended.
             seconds: the lease, from now on.
             now: epoch seconds.
-            powers_on: the machine is about to be powered on.
             touches: its disk is about to be touched, by other means than a script of ours.
 
         Raises:
@@ -69,8 +69,6 @@ class Turns(Opened):
             OperationError: the memory is larger than ``MAX_MEMORY``.
         """
         values: dict[str, object] = {"memory": _checked(memory), "lease": now + seconds}
-        if powers_on:
-            values |= {"powered": now, "heard": False}
         if touches:
             values["touched"] = True
         with self._writing, transaction(self._sure, writes=True) as connection:
@@ -98,6 +96,8 @@ class Turns(Opened):
         }
         with self._writing, transaction(self._quick, writes=True) as connection:
             _write(connection, job, values)
+            if progress.note:
+                self._note(connection, job, "step", f"{job.kind}: {progress.note}", now)
             if progress.stage != job.stage:
                 waits = f", waits for {progress.waits_for}" if progress.waits_for else ""
                 line = f"{job.kind}: {progress.stage}{waits}"
@@ -140,15 +140,28 @@ class Turns(Opened):
             due = job_rows.next_due(connection)
             return None if due is None else max(due, now)
 
-    def powered_since(self, since: float) -> int:
-        """How many machines jobs powered on since then."""
-        with transaction(self._quick) as connection:
-            return job_rows.powered_since(connection, since)
+    def count_start(self, claimed: Claimed, starts: Starts, now: float) -> Full | None:
+        """Count a job's machine among those that start, unless as many do as may.
 
-    def unheard(self) -> int:
-        """How many machines jobs powered on that have sent no DISCOVER since."""
+        It is counted when this returns, whether or not it is started then, and however many
+        programs ask at once.
+
+        Returns:
+            the bound that is reached; nothing is counted then. Else None.
+
+        Raises:
+            Fenced: the turn is another's by now.
+        """
+        with self._writing, transaction(self._quick, writes=True) as connection:
+            if full := job_rows.starts_full(connection, claimed.job.id, starts, now):
+                return full
+            _write(connection, claimed.job, {"powered": now, "heard": False})
+            return None
+
+    def starts_full(self, number: int, starts: Starts, now: float) -> Full | None:
+        """What ``count_start`` would say to job ``number``."""
         with transaction(self._quick) as connection:
-            return job_rows.unheard(connection)
+            return job_rows.starts_full(connection, number, starts, now)
 
     def lock_bmc(self, key: str, owner: str, seconds: float, now: float) -> bool:
         """Have a BMC for oneself; False where another has it.

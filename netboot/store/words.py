@@ -3,7 +3,7 @@
 The descriptions are what a person is told is allowed (``netboot.checked``).
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -86,6 +86,9 @@ VarValue = Annotated[
     ),
 ]
 
+
+YesOrNo = bool | Literal["true", "false"]
+"""As words where it stands in YAML, every value of which is text to us."""
 
 Labels = Annotated[
     dict[LabelKey, LabelValue],

@@ -47,8 +47,8 @@ const NAMES = {
 /** The states that interrupt a life, and the command whose --off ends each. */
 const OUT_OF_SERVICE = { rescue: "rescue", maintenance: "maintenance", retired: "retire" };
 /** The states of netboot/lifecycle.py from which a rescue begins; an installation also begins anew. */
-const AT_REST = ["enrolled", "available", "installed", "failed"];
-const INSTALLABLE = [...AT_REST, "inspecting", "installing", "reinstalling"];
+const INTERRUPTED = ["enrolled", "inspecting", "available", "installed", "failed"];
+const INSTALLABLE = [...INTERRUPTED, "installing", "reinstalling"];
 
 /** Why an action cannot be asked for now, one sentence; "" where it can. */
 export function hindrance(action, node, { model, session }) {
@@ -60,7 +60,7 @@ export function hindrance(action, node, { model, session }) {
   if (job && job.kind !== "power" && job.kind !== "inspect") return `Job ${job.id} (${job.kind}) is under way.`;
   if (action === "resume") return node.state in OUT_OF_SERVICE ? "" : `${node.name} is in service.`;
   if (node.state in OUT_OF_SERVICE) return `${node.name} is out of service (${node.state}).`;
-  if (action === "rescue") return AT_REST.includes(node.state) ? absent(model) : `${node.name} is ${node.state}.`;
+  if (action === "rescue") return INTERRUPTED.includes(node.state) ? absent(model) : `${node.name} is ${node.state}.`;
   return installHindrance(node, model);
 }
 

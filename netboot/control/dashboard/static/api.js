@@ -68,15 +68,19 @@ function drawn() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Each page of a list. */
+async function* pages(path) {
+  for (let next = ROOT + path; next; ) {
+    const answer = await request(next.slice(ROOT.length));
+    yield await answer.json();
+    next = following(answer.headers.get("Link"));
+  }
+}
+
 /** Every page of a list. */
 async function whole(path, key) {
   const found = [];
-  for (let next = ROOT + path; next; ) {
-    const answer = await request(next.slice(ROOT.length));
-    const page = await answer.json();
-    found.push(...(page[key] ?? page.items ?? []));
-    next = following(answer.headers.get("Link"));
-  }
+  for await (const page of pages(path)) found.push(...(page[key] ?? page.items ?? []));
   return found;
 }
 
@@ -116,6 +120,13 @@ export async function timeline(who, { after, limit, log } = {}) {
   return (await ask(`/timeline/${part(who)}${query({ after, limit, log })}`)).events.map(flat);
 }
 
+/** The newest events of all nodes behind the event `since`, at most `each` of one, page by page. */
+export async function* timelines(since, each) {
+  for await (const { timelines, newest } of pages(`/timelines${query({ since, each })}`)) {
+    yield { newest, found: Object.entries(timelines).map(([name, events]) => [name, events.map(flat)]) };
+  }
+}
+
 /** Machines nobody registered, each with what it said of itself when it asked last. */
 export async function discovered() {
   const found = (await ask("/discovered")).discovered;
@@ -141,6 +152,9 @@ export const jobs = async (filter = {}) => (await ask(`/jobs${query(filter)}`)).
 export const submit = (kind, names, asked = {}) => send("/jobs", { kind, nodes: names, asked });
 export const cancelJob = (id) => send(`/jobs/${id}/cancel`, {});
 export const retryJob = (id) => send(`/jobs/${id}/retry`, {});
+
+/** The iSCSI volume a machine starts from by its profile; undefined where it has none. */
+export const volumeOf = async (name) => (await ask(`/volumes${query({ node: name })}`)).volumes[0];
 
 // the site
 export const images = async () => (await ask("/images")).images;

@@ -53,7 +53,7 @@ const TOLD_AS = { early: "installer", partition: "partitioning" };
 const TELLS = new Set(["progress", "syslog"]);
 const TROUBLES = new Set(["ignored", "failed", "stalled"]);
 const FOLLOWED = new Set([
-  ...Object.keys(LEADS_TO), ...Object.keys(LEADS_IPXE_TO), ...TELLS, ...TROUBLES, "override", "alarm",
+  ...Object.keys(LEADS_TO), ...Object.keys(LEADS_IPXE_TO), ...TELLS, ...TROUBLES, "media", "override", "alarm",
 ]);
 const QUIET_BETWEEN_BOOTS = 300;
 

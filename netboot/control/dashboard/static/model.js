@@ -11,8 +11,8 @@ const MAX_LOOKED_AT = 1000;
 /** Of each of the two, of the node whose page is open. */
 const FIRST_LOOK = 100;
 /** Events asked of each node when the page opens. */
-const AT_ONCE = 5;
-/** Requests for timelines at a time; a browser opens six connections to one server. */
+const FEW = 5;
+/** New nodes whose timelines are asked for one by one; a browser opens six connections to one server. */
 const MAX_STRANGERS = 200;
 /** Machines nobody registered that are kept. */
 const LONG_ENOUGH = 1500;
@@ -47,6 +47,7 @@ export class Model {
   #changed = new Set();
   #looked = new Set();
   #read = new Set();
+  #newest = 0;
   #told = null;
   #again = null;
   #watched = null;
@@ -151,28 +152,38 @@ export class Model {
 
   /** Read what each node's timeline has that we have not; `fresh`: of nodes never looked at only. */
   async catchUp(fresh = false) {
-    const names = [...this.nodes.keys()].filter((name) => !fresh || !this.#looked.has(name));
-    const next = names.values();
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, () => this.#catchUpFrom(next)));
+    const unseen = [...this.nodes.keys()].filter((name) => !this.#looked.has(name));
+    if (unseen.length > FEW) await this.#looking(unseen, () => this.#readAll(0));
+    else await Promise.all(unseen.map((name) => this.#looking([name], () => this.#readOne(name, FIRST_LOOK))));
+    if (!fresh) await this.#looking([], () => this.#readAll(this.#newest));
   }
 
-  async #catchUpFrom(names) {
-    for (const name of names) {
-      const last = this.#looked.has(name) ? this.events(name).at(-1)?.id : undefined;
-      this.#looked.add(name);
-      try {
-        this.#keep(name, last ? await this.#since(name, last) : await api.timeline(name, { limit: FIRST_LOOK }));
-        this.#read.add(name);
-      } catch (problem) {
-        this.#looked.delete(name);
-        if (!problem.absent) return;
-      }
+  /** Read what these nodes did; where that fails the next look is their first. */
+  async #looking(names, read) {
+    for (const name of names) this.#looked.add(name);
+    try {
+      await read();
+      for (const name of names) this.#read.add(name);
+    } catch {
+      for (const name of names) this.#looked.delete(name);
     }
   }
 
-  async #since(name, last) {
-    const found = await api.timeline(name, { after: last, limit: MAX_EVENTS });
-    return found.length < MAX_EVENTS ? found : api.timeline(name, { limit: MAX_EVENTS }); // too many: the newest
+  async #readOne(name, limit) {
+    this.#keep(name, await api.timeline(name, { limit }));
+  }
+
+  /** What every node did behind an event; of one that did too much its newest events. */
+  async #readAll(since) {
+    let newest = null;
+    for await (const page of api.timelines(since, FIRST_LOOK)) {
+      newest ??= page.newest; // what came while the other pages were read is read again
+      for (const [name, events] of page.found) {
+        if (since && events.length >= FIRST_LOOK) await this.#readOne(name, MAX_EVENTS);
+        else this.#keep(name, events);
+      }
+    }
+    this.#newest = Math.max(this.#newest, newest);
   }
 
   /** Keep more of one node's events, while its page is open. */

@@ -41,6 +41,7 @@ function explained(found) {
   return [
     el("p", { class: "gets" }, el("strong", {}, found.profile ? `${gets}, then ${found.profile}` : gets)),
     el("ul", { class: "reasons" }, (found.reasons ?? []).map((reason) => el("li", {}, reason))),
+    found.deploy && el("p", {}, `Installed by deploy template ${found.deploy}`),
     found.problem && el("p", { class: "hindrance" }, found.problem),
     files(found).map(({ title, text }) => file(title, text)),
   ];

@@ -26,6 +26,7 @@ export function nodePage(context) {
   const why = el("div", { class: "needy", hidden: true });
   const problem = empty("Reading…");
   const parts = [jobsPanel, timelinePanel, comparePanel, bmcPanel, explainPanel, logPanel].map((made) => made(context));
+  let volume;
   const known = el("details", { class: "known" }, el("summary", {}, "Identity, labels and variables"));
   const body = el(
     "div",
@@ -58,8 +59,18 @@ export function nodePage(context) {
     say(sub, [node.profile ?? "profile of its group", ...node.macs].join(" · "));
     actions.update(node);
     drawBoot();
-    if (!changed || changed.has("nodes")) fill(known, known.firstChild, identity(node));
+    if (!changed || changed.has("nodes")) {
+      fill(known, known.firstChild, identity(node, volume));
+      lookAtVolume(node);
+    }
     for (const one of parts) one.update(node, changed);
+  }
+
+  async function lookAtVolume(node) {
+    const found = await api.volumeOf(name).catch(() => volume); // what it had is the best guess
+    if (found?.name === volume?.name) return;
+    volume = found;
+    fill(known, known.firstChild, identity(node, volume));
   }
 
   function drawBoot() {
@@ -95,7 +106,7 @@ export function nodePage(context) {
   };
 }
 
-function identity(node) {
+function identity(node, volume) {
   return facts([
     ["MAC", node.macs.join(", ")],
     ["UUID", node.uuid],
@@ -103,6 +114,8 @@ function identity(node) {
     ["Asset tag", node.asset_tag],
     ["Profile", node.profile],
     ["Loader", node.loader],
+    ["Secure Boot", node.secure_boot ? "on: it is given only what is signed" : null],
+    ["Volume", volume && `${volume.name}: LUN ${volume.lun} of ${volume.target} at ${volume.portal}`],
     ["Installation", node.installation],
     ...Object.entries(node.labels).map(([key, value]) => [`label ${key}`, value]),
     ...Object.entries(node.vars).map(([key, value]) => [`variable ${key}`, value]),

@@ -109,6 +109,7 @@ const KINDS = {
   bmc: "BMC",
   script: "iPXE script",
   override: "boot override",
+  media: "virtual media",
   "not-served": "not served",
 };
 
