@@ -64,8 +64,10 @@ def kinds() -> str:
     for asked, kind in [*numbered, ("any", RASPBERRY_PI), ("any", IPXE)]:
         tried = [f"`{name}`" + ("" if name in held else " (not held)") for name in kind.loaders]
         shapes = ", ".join(shape.value for shape in kind.shapes)
-        rows.append((asked, kind.name, ", ".join(tried) or "none", shapes))
-    return _table(("option 93", "client", "loaders, in the order tried", "offers, likewise"), rows)
+        signed = f"`{kind.signed}`" if kind.signed else "none"
+        rows.append((asked, kind.name, ", ".join(tried) or "none", signed, shapes))
+    loaders = ("loaders, in the order tried", "with Secure Boot")
+    return _table(("option 93", "client", *loaders, "offers, likewise"), rows)
 
 
 def bmcs() -> str:
@@ -85,7 +87,11 @@ def states() -> str:
     """Each state, what a machine whose profile installs something boots in it, and which jobs."""
     mac = Mac("52:54:00:00:00:01")
     client = Client(mac, Firmware.IPXE, Arch.X64)
-    profiles = {name: Profile(name, "", installs=name == "debian-13") for name in _BOOTED if name}
+    profiles = {
+        name: Profile(name, "", installs=name == "debian-13", wipes=name == "wipe")
+        for name in _BOOTED
+        if name
+    }
     rows = []
     for state, meant in _members("netboot/model.py", "State").items():
         node = Node("n1", (mac,), "debian-13", state=State(state))

@@ -27,38 +27,42 @@ class Kind:
         name: for a person.
         loaders: catalogue names, in the order they are tried; empty where none is known.
         shapes: offers, in the order they are tried.
+        signed: the loader that firmware with Secure Boot starts; None where there is none.
     """
 
     name: str
     loaders: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    signed: str | None = None
 
 
 _UEFI_SHAPES = (Shape.BINL, Shape.DISCOVERY_CONTROL, Shape.BOOTFILE)
 _BIOS_SHAPES = (Shape.DISCOVERY_CONTROL, Shape.BINL, Shape.BOOTFILE)
 _HTTP_SHAPES = (Shape.HTTP,)
+_SHIM_X64, _SHIM_ARM64 = "sb/bootx64.efi", "sb/bootaa64.efi"
 
 KINDS: Mapping[int, Kind] = {
     # option 93, RFC 4578 and the IANA registry "Processor Architecture Types"
     Arch.BIOS: Kind("BIOS", ("undionly.kpxe", "ipxe.pxe"), _BIOS_SHAPES),
     Arch.IA32: Kind("UEFI ia32", (), _UEFI_SHAPES),
-    Arch.X64: Kind("UEFI x64", ("snponly.efi", "ipxe.efi"), _UEFI_SHAPES),
-    Arch.X64_ALT: Kind("UEFI x64", ("snponly.efi", "ipxe.efi"), _UEFI_SHAPES),
+    Arch.X64: Kind("UEFI x64", ("snponly.efi", "ipxe.efi"), _UEFI_SHAPES, _SHIM_X64),
+    Arch.X64_ALT: Kind("UEFI x64", ("snponly.efi", "ipxe.efi"), _UEFI_SHAPES, _SHIM_X64),
     Arch.ARM32: Kind("UEFI arm32", (), _UEFI_SHAPES),
-    Arch.ARM64: Kind("UEFI arm64", ("arm64/ipxe.efi",), _UEFI_SHAPES),
+    Arch.ARM64: Kind("UEFI arm64", ("arm64/ipxe.efi",), _UEFI_SHAPES, _SHIM_ARM64),
     Arch.RISCV32: Kind("UEFI riscv32", (), _UEFI_SHAPES),
     Arch.RISCV64: Kind("UEFI riscv64", ("riscv64/ipxe.efi",), _UEFI_SHAPES),
     Arch.LOONG64: Kind("UEFI loong64", ("loong64/ipxe.efi",), _UEFI_SHAPES),
     Arch.IA32_HTTP: Kind("UEFI ia32 HTTP Boot", (), _HTTP_SHAPES),
-    Arch.X64_HTTP: Kind("UEFI x64 HTTP Boot", ("snponly.efi", "ipxe.efi"), _HTTP_SHAPES),
+    Arch.X64_HTTP: Kind("UEFI x64 HTTP Boot", ("snponly.efi", "ipxe.efi"), _HTTP_SHAPES, _SHIM_X64),
     Arch.ARM32_HTTP: Kind("UEFI arm32 HTTP Boot", (), _HTTP_SHAPES),
-    Arch.ARM64_HTTP: Kind("UEFI arm64 HTTP Boot", ("arm64/ipxe.efi",), _HTTP_SHAPES),
+    Arch.ARM64_HTTP: Kind("UEFI arm64 HTTP Boot", ("arm64/ipxe.efi",), _HTTP_SHAPES, _SHIM_ARM64),
     Arch.RISCV32_HTTP: Kind("UEFI riscv32 HTTP Boot", (), _HTTP_SHAPES),
     Arch.RISCV64_HTTP: Kind("UEFI riscv64 HTTP Boot", ("riscv64/ipxe.efi",), _HTTP_SHAPES),
     Arch.LOONG64_HTTP: Kind("UEFI loong64 HTTP Boot", ("loong64/ipxe.efi",), _HTTP_SHAPES),
 }
 RASPBERRY_PI = Kind("Raspberry Pi", (), (Shape.RASPBERRY_PI,))
 IPXE = Kind("iPXE", (), (Shape.BOOTFILE,))
+GRUB = Kind("GRUB", (), (Shape.BOOTFILE,))
 
 
 def usual_firmware(arch: int) -> Firmware:
@@ -73,6 +77,8 @@ def kind_of(client: Client) -> Kind:
     """The row of ``client``; an architecture we have no row for gets one without loaders."""
     if client.firmware is Firmware.IPXE:
         return IPXE
+    if client.firmware is Firmware.GRUB:
+        return GRUB
     if client.firmware is Firmware.RPI:
         return RASPBERRY_PI
     known = KINDS.get(client.arch)

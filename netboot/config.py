@@ -52,6 +52,13 @@ ProxyUrl = Annotated[
         description="a URL such as http://proxy.example:3142",
     ),
 ]
+_SHARE = r"://[^\s/@?#]+(/[^\s@?#]*)?\Z"
+NfsUrl = Annotated[
+    str, Meta(pattern="^nfs" + _SHARE, description="a URL such as nfs://192.0.2.10/netboot")
+]
+CifsUrl = Annotated[
+    str, Meta(pattern="^cifs" + _SHARE, description="a URL such as cifs://192.0.2.10/netboot")
+]
 Folder = Annotated[
     str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
 ]
@@ -232,6 +239,16 @@ class Jobs(Checked, frozen=True):
     lease_seconds: Lease = 120
 
 
+class VirtualMedia(Checked, frozen=True):
+    """Where BMCs that read no HTTP find the same files: the URL of a share, without a password.
+
+    In the share, ``images`` is the folder of images, and ``media`` has machines' own CDs.
+    """
+
+    nfs: NfsUrl | None = None
+    cifs: CifsUrl | None = None
+
+
 class Debian(Checked, frozen=True):
     """``mirror``: a Debian mirror's URL; the host's own apt setting where none is given.
 
@@ -253,6 +270,7 @@ class Settings(Checked, frozen=True):
     api: Api = Api()
     jobs: Jobs = Jobs()
     debian: Debian = Debian()
+    virtual_media: VirtualMedia = VirtualMedia()
     redfish_facade: RedfishFacade = RedfishFacade()
     power_commands: dict[Name, PowerCommands] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ _LABELS = {
     Kind.OFFER: "OFFER",
     Kind.REQUEST_4011: "4011 request",
     Kind.ACK_4011: "4011",
+    Kind.MEDIA: "virtual media",
     Kind.BMC: "BMC",
     Kind.SYSLOG: "log",
     Kind.OVERRIDE: "boot override",

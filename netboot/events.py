@@ -21,6 +21,8 @@ class Kind(StrEnum):
     IGNORED = "ignored"
     REQUEST_4011 = "request-4011"
     ACK_4011 = "ack-4011"
+    MEDIA = "media"
+    """Its virtual CD or USB stick, made by us, is being read: once, however many reads it takes."""
     LOADER = "loader"
     """The whole network boot program was sent by TFTP or HTTP."""
     SCRIPT = "script"

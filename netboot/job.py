@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+STEP = "step-"
+"""How the stage of a deploy template's step beside the installation begins."""
+
 
 class JobKind(StrEnum):
     """What is wanted of the machine."""

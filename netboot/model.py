@@ -58,6 +58,8 @@ class Firmware(StrEnum):
     UEFI = "uefi"
     HTTP = "http"
     IPXE = "ipxe"
+    GRUB = "grub"
+    """Started by shim; it asks for its configuration by HTTP, never by DHCP."""
     RPI = "rpi"
 
 
@@ -149,6 +151,7 @@ class Node:
         serial: SMBIOS serial number, as ``netboot.matching.parse_text`` gives it.
         asset_tag: SMBIOS asset tag, likewise.
         loader: catalogue name of its network boot program; None for its architecture's own.
+        secure_boot: its firmware starts only what is signed; it is given nothing else.
         state: where it is in its life.
         installation: which of the installations asked for that is, from 1 on: an installer that
             was started for an earlier one cannot end a later one.
@@ -170,6 +173,7 @@ class Node:
     installation: int = 1
     override: Override | None = None
     because: str = ""
+    secure_boot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,8 @@ class AnswerKind(StrEnum):
     """cloud-init's NoCloud data source; Ubuntu's autoinstall comes this way."""
     IGNITION = "ignition"
     """Flatcar and Fedora CoreOS."""
+    DEPLOY = "deploy"
+    """The deploy ramdisk's own: a shell script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +232,9 @@ class Profile:
         script: template of the iPXE script, relative to the templates folder.
         image: name of the image its files come from, None for profiles without files.
         answer: the installer's answer file, None where there is none.
-        installs: it erases the machine's disk.
+        installs: it puts a system onto the machine's disk.
+        wipes: it erases the machine's disk, and installs nothing.
+        volume: it starts from the node's iSCSI volume.
         kernel: a file of the image, or a URL.
         initrds: likewise, in the order the kernel reads them.
         args: the kernel's command line.
@@ -238,11 +246,18 @@ class Profile:
     image: str | None = None
     answer: Answer | None = None
     installs: bool = False
+    wipes: bool = False
+    volume: bool = False
     kernel: str = ""
     initrds: tuple[str, ...] = ()
     args: str = ""
     description: str = ""
     vars: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def erases(self) -> bool:
+        """Whether nothing of what was on the machine's disk is left."""
+        return self.installs or self.wipes
 
 
 @dataclass(frozen=True, slots=True)

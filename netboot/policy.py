@@ -6,7 +6,7 @@ they were found; the last one is what settled it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netboot.clients import kind_of
 from netboot.learning import NOTHING
@@ -35,6 +35,12 @@ RESCUE = "rescue"
 """The profile that a machine in rescue boots."""
 WIPE = "wipe"
 """The profile that erases a machine's disks."""
+DEPLOY = "deploy"
+"""The profile that writes a disk image straight to a machine's disk."""
+DISK_IMAGE = "disk_image"
+"""The variable that names that image."""
+
+_NOT_THERE = "is not there: `netboot image fetch secure-boot`"
 
 _ERASES = ERASING | {State.ENROLLED}
 """The states in which a profile that erases the disk is given."""
@@ -58,11 +64,14 @@ class Rules:
         unknown: what a machine nobody registered gets: ``ignore`` or a profile's name.
         facade: the label of the nodes that start from what is said over Redfish, and without that
             from their disk; None where that is not served.
+        signed: catalogue name → why firmware with Secure Boot would not start it, as the rest of a
+            sentence about it; "" where it would.
     """
 
     profiles: Mapping[str, Profile]
     unknown: str = IGNORE
     facade: tuple[str, str] | None = None
+    signed: Mapping[str, str] = field(default_factory=dict)
 
     def override(self, node: Node) -> Override | None:
         """The boot override ``node`` obeys, None where it boots by its profile alone."""
@@ -102,7 +111,11 @@ def decide(
         reason = f"{reason}; {said}"
     if profile is None:
         return Decision(Verdict.IGNORE, (reason,))
-    decision = replace(_answer(client, match, profile, reason, learned), notice=notice)
+    if match is not None and match.node.secure_boot and client.firmware is not Firmware.GRUB:
+        decision = _signed(client, match.node, profile, reason, learned, rules)
+    else:
+        decision = _answer(client, match, profile, reason, learned)
+    decision = replace(decision, notice=notice)
     if override is None or decision.verdict is Verdict.IGNORE:
         return decision
     return replace(decision, override=override)
@@ -117,6 +130,9 @@ def _answer(
     if client.firmware is Firmware.IPXE:
         said = "it speaks as iPXE (option 175 or user class), so it gets its script"
         return Decision(Verdict.SCRIPT, (reason, said), profile, shape=shape)
+    if client.firmware is Firmware.GRUB:
+        said = "it is GRUB, which shim started, so it gets its configuration"
+        return Decision(Verdict.SCRIPT, (reason, said), profile, shape=shape)
     if client.firmware is Firmware.RPI:
         said = "its address is a Raspberry Pi's, whose ROM asks TFTP for files of its own"
         return Decision(Verdict.LOADER, (reason, said), profile, shape=shape)
@@ -127,6 +143,28 @@ def _answer(
     why = "its node names" if named else f"it is {kind.name}, whose loader is"
     tried = (learned.why,) if learned.why else ()
     reasons = (reason, *tried, f"{why} {loader}")
+    return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
+
+
+def _signed(
+    client: Client, node: Node, profile: str, reason: str, learned: Learned, rules: Rules
+) -> Decision:
+    """How ``client``, whose firmware starts only what is signed, is given ``profile``."""
+    kind = kind_of(client)
+    marked = "it is marked secure_boot"
+    undo = f"`netboot node set {node.name} --no-secure-boot` if it has none"
+    loader = node.loader or kind.signed
+    if client.firmware in (Firmware.IPXE, Firmware.BIOS) or loader is None:
+        said = f"{marked}, and there is no signed boot program for {kind.name}; {undo}"
+        return Decision(Verdict.IGNORE, (reason, said))
+    problem = rules.signed.get(loader, _NOT_THERE)
+    if problem:
+        said = f"{marked}, but {loader} {problem}"
+        return Decision(Verdict.IGNORE, (reason, said))
+    shape = kind.shapes[learned.shape % len(kind.shapes)]
+    why = "its node names" if node.loader else f"it is {kind.name}, whose signed loader is"
+    tried = (learned.why,) if learned.why else ()
+    reasons = (reason, *tried, f"{marked}; {why} {loader}, whose signatures are good")
     return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
 
 
@@ -177,11 +215,11 @@ def _by_state(node: Node, reason: str, rules: Rules, *, installed: bool) -> tupl
 def _is_over(profile: Profile, match: Match | None, *, installed: bool) -> bool:
     """Whether the profile's installation is not to begin, or to begin again: it would erase."""
     asked = match is None or match.node.state in _ERASES
-    return profile.installs and (installed or not asked)
+    return profile.erases and (installed or not asked)
 
 
 def _over(match: Match | None, *, installed: bool) -> tuple[str, str]:
-    """Why an installing profile is not given, and what the machine's own screen says of it."""
+    """Why a profile that erases is not given, and what the machine's own screen says of it."""
     if match is None:
         said = "it was installed, so it starts from its disk; to install it again, register it"
         return said, ""
@@ -219,5 +257,4 @@ def _known(rules: Rules) -> str:
 
 def installing(profiles: Mapping[str, Profile]) -> frozenset[str]:
     """The names of those that install something."""
-    erasing = (name for name, profile in profiles.items() if profile.installs)
-    return frozenset(name for name in erasing if name != WIPE)
+    return frozenset(name for name, profile in profiles.items() if profile.installs)

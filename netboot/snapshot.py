@@ -9,7 +9,7 @@ the variables its groups give. That is worked out when a node is asked for first
 snapshot of many nodes does not make every machine wait.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from netboot.groups import Groups, in_effect, profile_of
 from netboot.matching import Index, Match
 from netboot.model import Client, Group, Mac, Node
+from netboot.volume import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class Snapshot:
             snapshots of one store only.
         nodes: every registered machine, by name.
         groups: every group, by name.
+        volumes: what is attached, by its node's name. On its way to a boot program each has its
+            CHAP secret.
     """
 
     version: int
     nodes: tuple[Node, ...]
     groups: tuple[Group, ...] = ()
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
     _index: Index = field(init=False, repr=False, compare=False)
     _groups: Groups = field(init=False, repr=False, compare=False)
     _in_effect: dict[str, tuple[Node, str]] = field(
@@ -82,7 +86,9 @@ class Snapshot:
 
 def encode(snapshot: Snapshot) -> bytes:
     """The snapshot as JSON: for the link, and for the file that outlives a restart."""
-    return msgspec.json.encode(_Written(snapshot.version, snapshot.nodes, snapshot.groups))
+    return msgspec.json.encode(
+        _Written(snapshot.version, snapshot.nodes, snapshot.groups, dict(snapshot.volumes))
+    )
 
 
 def decode(raw: bytes) -> Snapshot:
@@ -92,13 +98,14 @@ def decode(raw: bytes) -> Snapshot:
         ValueError: it is something else, or was cut off.
     """
     written = _DECODER.decode(raw)
-    return Snapshot(written.version, written.nodes, written.groups)
+    return Snapshot(written.version, written.nodes, written.groups, written.volumes)
 
 
 class _Written(msgspec.Struct, frozen=True):
     version: int
     nodes: tuple[Node, ...]
     groups: tuple[Group, ...] = ()
+    volumes: dict[str, Volume] = msgspec.field(default_factory=dict)
 
 
 def _about_profile(profile: str | None, giver: str) -> str:

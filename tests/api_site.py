@@ -1,7 +1,7 @@
 """The operator's API in this process, with a store of its own: asked without a socket."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,15 +33,16 @@ class Api:
         role: of who asks.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, templates: Sequence[str] = ()) -> None:
         self.store = store
         safe = safe_in(folder)
         actions = Actions(store, safe)
         profiles = partial(load_profiles, ())
         self.settings = Settings(
-            server=Server(data_dir=str(folder)), debian=Debian(mirror="http://mirror.test/debian")
+            server=Server(data_dir=str(folder), templates=tuple(templates)),
+            debian=Debian(mirror="http://mirror.test/debian"),
         )
-        self.desk = Desk(store, News(store), Signal(), profiles, safe, actions, self.settings)
+        self.desk = Desk(store, News(store, safe), Signal(), profiles, safe, actions, self.settings)
         self.metrics = Metrics(store, self.desk.planes)
         self.bare = operator_app(self.desk, self.metrics)
         self.hung_up = asyncio.Event()
@@ -65,7 +66,7 @@ class Api:
 
 
 @contextmanager
-def api_in(folder: Path) -> Iterator[Api]:
-    """An API whose data are in ``folder``."""
+def api_in(folder: Path, templates: Sequence[str] = ()) -> Iterator[Api]:
+    """An API whose data are in ``folder``; ``templates``: folders of an operator's own."""
     with Store(f"sqlite:///{folder}/data/netboot.db") as store:
-        yield Api(store, folder / "data")
+        yield Api(store, folder / "data", templates)

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -12,13 +12,15 @@ import pytest
 import sushy  # type: ignore[import-untyped]  # noqa: F401 -- before zope marks the abstract classes it builds on
 from hypothesis import settings as hypothesis_settings
 
+from netboot import model
 from netboot.config import Server, Settings
 from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.mirror import Mirror
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site
 from netboot.media import mirror as debian_mirror
-from netboot.media.definition import definitions
+from netboot.media.build import build
+from netboot.media.definition import fetched
 from netboot.media.fetch import fetch
 from netboot.media.progress import silent
 from tests.postgres import cluster, database_url, postgresql_url  # noqa: F401 -- fixtures
@@ -45,12 +47,14 @@ SLOW = frozenset(
         "test_bmc_sushy_tools",
         "test_cli_bmc",
         "test_cli_explain",
+        "test_cli_iscsi",
         "test_cli_job",
         "test_cli_node",
         "test_console_sol",
         "test_control_process",
         "test_dashboard_access",
         "test_dashboard_live",
+        "test_doctor_secure_boot",
         "test_facade_redfish",
         "test_facade_validator",
         "test_http_hostile",
@@ -60,6 +64,7 @@ SLOW = frozenset(
         "test_jobs_kinds",
         "test_lab_bmc_validators",
         "test_lab_ipmi",
+        "test_media_build",
         "test_media_drift",
         "test_media_fetch",
         "test_media_firmware",
@@ -70,11 +75,14 @@ SLOW = frozenset(
         "test_replica_installs",
         "test_replica_jobs",
         "test_replicas",
+        "test_secure_boot",
         "test_store_jobs_property",
         "test_store_nodes",
         "test_supervisor",
         "test_tftp_lossy",
         "test_tftp_server",
+        "test_volume_left",
+        "test_volume_command",
     }
 )
 """Files that ``make check``, which takes less than a minute, leaves to ``make test``."""
@@ -135,7 +143,7 @@ def images(testrun_uid: str) -> Path:
     settings = Settings(server=Server(data_dir=str(CACHE)))
     with _cache_locked() as run:
         if run.read() != testrun_uid:
-            fetch(list(definitions()), settings, silent)
+            fetch(list(fetched()), settings, silent)
             run.truncate(0)
             run.write(testrun_uid)
     return settings.images_dir
@@ -147,6 +155,19 @@ def alone_in_cache(images: Path) -> Iterator[None]:
     assert images.is_dir()
     with _cache_locked():
         yield
+
+
+@pytest.fixture(scope="session")
+def built() -> Callable[[str], model.Image]:
+    """Build an image by its name, a minute or two, unless the cache has it."""
+
+    def build_one(name: str) -> model.Image:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with (CACHE / "building").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # of the other processes of the run
+            return build(name, Settings(server=Server(data_dir=str(CACHE))), silent).image
+
+    return build_one
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A BMC that does what a test says, behind the protocol every driver has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netboot.bmc.model import (
@@ -52,6 +52,9 @@ class FakeBmc:
     tells_resets: bool = False
     open: int = 0
     name: str = "fake"
+    attributes: dict[str, object] = field(default_factory=dict)
+    pending: dict[str, object] = field(default_factory=dict)
+    takes_attributes: bool = True
 
     def observe(self) -> Observed:
         self._said("observe")
@@ -64,6 +67,8 @@ class FakeBmc:
         off = action in (PowerAction.OFF, PowerAction.SHUTDOWN)
         self.power_state = PowerState.OFF if off else PowerState.ON
         self.last_reset = (self.last_reset or 0.0) + 1.0
+        if not off and self.takes_attributes:
+            self.attributes |= self.pending
         self.on_power(action)
         return f"POST Reset {action}"
 
@@ -74,6 +79,8 @@ class FakeBmc:
         self.asked.append(f"boot {wanted.target} by {rung}")
         self._said(rung.value)
         self.boot = wanted
+        if rung is Rung.VIRTUAL_MEDIA and wanted.url:
+            self.medium = replace(EMPTY, image=wanted.url, inserted=True)
         return "PATCH Boot"
 
     def insert(self, url: str, slot: str | None = None) -> str | None:  # noqa: ARG002 -- likewise
@@ -87,6 +94,16 @@ class FakeBmc:
         self._said("eject")
         self.medium = EMPTY
         return None
+
+    def bios(self) -> Mapping[str, object]:
+        self._said("bios")
+        return self.attributes
+
+    def set_bios(self, attributes: Mapping[str, str | int | bool]) -> str | None:
+        self.asked.append(f"bios {dict(attributes)}")
+        self._said("set_bios")
+        self.pending |= attributes
+        return "PATCH Bios/Settings"
 
     def inspect(self) -> Hardware:
         self._said("inspect")

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from tests.fake_bmc import FakeBmc
 SECRET = "calvin-5ecret"  # noqa: S105 -- looked for where it must not be
 SOURCE = "test"
 PROFILES = {"debian-12": Profile("debian-12", "debian.ipxe", installs=True)}
+ISO = "http://192.0.2.1:8080/media/52-54-00-00-00-01/netboot.iso"
+"""Where BMCs read springboards."""
 BOOT = (
     (Kind.DISCOVER, {"firmware": "uefi"}),
     (Kind.OFFER, {}),
@@ -51,21 +54,23 @@ BOOT = (
 class JobSite:
     """A store, a worker whose turns are taken one by one, and a clock."""
 
-    def __init__(self, folder: Path, *, per_minute: int = 60, at_once: int = 40) -> None:
+    def __init__(self, folder: Path) -> None:
         self.now = 1_000_000.0
         (folder / "data").mkdir()
         (folder / "data/netboot.db").write_bytes(_empty())
         self.store = Store(f"sqlite:///{folder}/data/netboot.db")
         self.bmcs: dict[str, FakeBmc] = {}
+        self.iso: str | None = ISO
         self.safe = Safe(bytes(32))
         self.locks = BmcLocks(self.store, "here")
         self.actions = Actions(
             self.store, lambda: self.safe, hears=True, opener=self.open, locks=self.locks
         )
-        cap = PowerCap(self.store, per_minute, at_once, lambda: self.now)
+        cap = self._cap(60, 40)
         self.tools = Tools(
             *(self.store, lambda: self.safe, self.open, self.locks, cap, 120.0, lambda: None),
             screens=Screens(folder / "screenshots"),
+            springboard=lambda _node, _bmc, _hands: self.iso,
             clock=lambda: self.now,
         )
         self.worker = Worker(self.tools, "here", 1)
@@ -82,6 +87,14 @@ class JobSite:
         made = self.bmcs[name] = FakeBmc()
         made.on_power = lambda _action: setattr(made, "boot", BootOverride(BootTarget.NONE))
         return made
+
+    def _cap(self, per_minute: int, at_once: int) -> PowerCap:
+        return PowerCap(self.store, per_minute, at_once, lambda: self.now)
+
+    def starts(self, *, per_minute: int = 60, at_once: int = 40) -> None:
+        """Let no more machines start than these; before the first turn."""
+        self.tools = replace(self.tools, cap=self._cap(per_minute, at_once))
+        self.worker = Worker(self.tools, "here", 1)
 
     def open(self, node: Any, bmc: Any, login: Login | None, say: Any) -> Any:
         if bmc.address.scheme == "manual":

@@ -17,6 +17,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from netboot import config
 from netboot.bmc import plan, redfish  # noqa: F401 -- likewise
 from netboot.control import main
+from netboot.jobs import bios
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def run(folder: Path, commits: "Synchronized[int]", at: AtCommit | None) -> None
     plan.RESET_SHOWS_WITHIN = 1.0
     plan.LISTEN_SLICE = 0.3
     plan.READ_PAUSE = 0.1
+    bios.READ_AGAIN = 0.1
     _count_commits(commits, at)
     main.run(config.load(folder / "netboot.toml", {}))
 

@@ -108,6 +108,8 @@ class TestCatalogue:
         profiles = {one["name"]: one for one in got(api, "profiles")["profiles"]}
         assert profiles["debian-12"] == got(api, "profiles/debian-12")
         assert profiles["debian-12"]["installs"] is True
+        assert profiles["wipe"]["installs"] is False
+        assert profiles["wipe"]["erases"] is True
         assert profiles["debian-12"]["answer"] == "preseed"
         assert profiles["local"]["image"] is None
         missing = api.ask("GET", "profiles/none")

@@ -90,13 +90,12 @@ def test_a_room_of_machines_is_installed() -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    "name", ["dhcp", "tftp-200-4", "http-ranges", "ipxe-script", "boot-storm", "idle"]
+    "name", ["dhcp", "tftp-200-4", "http-ranges", "ipxe-script", "boot-storm", "change"]
 )
 def test_each_benchmark_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "_unpack", lambda: "a test fetches nothing")
     title, _peer, ours, ratio, _cpu, _goal = run.measure(run.WORKS[name], TINY)
     assert title == run.WORKS[name].title
     assert run.WORKS[name].unit in ours
-    if name != "boot-storm":  # on a busy machine 1 % loss may be too much for a fake machine
-        assert "FAILED" not in ours
+    assert "FAILED" not in ours
     assert ratio

@@ -9,6 +9,7 @@ import pytest
 from netboot.bmc.closed_loop import TURN, ClosedLoop, Pause, Result
 from netboot.bmc.goal import Done, Failed, Goal, Sign
 from netboot.bmc.history import Came, Did, Event, model_of, where
+from netboot.bmc.leaving import BUSY_PAUSE
 from netboot.bmc.model import (
     BootOverride,
     BootTarget,
@@ -19,7 +20,7 @@ from netboot.bmc.model import (
     PowerState,
     Rung,
 )
-from netboot.bmc.plan import BUSY_PAUSE, UNREADABLE_WITHIN
+from netboot.bmc.plan import UNREADABLE_WITHIN
 from netboot.errors import BmcError
 from tests.fakes import RESET, SYSTEM, Clock, FakeBmc, Fault, driving
 
@@ -197,6 +198,42 @@ def test_a_silent_machine_is_tried_by_the_next_rung_and_its_springboard_taken_ou
     assert [event.rung for event in climbs] == [Rung.FULL_BODY, Rung.IF_MATCH, Rung.VIRTUAL_MEDIA]
     assert all("no DISCOVER from 52:54:00:aa:bb:01 within 300 s" in event.words for event in climbs)
     assert not machine.media[0].inserted
+
+
+def test_a_springboard_is_taken_out_once_the_machine_came_by_it() -> None:
+    machine = Machine()
+    result = run(machine, begins=Rung.VIRTUAL_MEDIA)
+    assert result.end == Done(Rung.VIRTUAL_MEDIA)
+    assert [event.came for event in where(result.history, Did.EJECT)] == [Came.OK]
+    assert not machine.media[0].inserted
+
+
+def test_a_springboard_that_cannot_be_taken_out_is_said_and_is_no_failure() -> None:
+    machine, said = Machine(), "the slot is locked"
+
+    def refuse(_slot: str | None = None) -> None:
+        raise BmcError(said)
+
+    machine.eject = refuse  # type: ignore[method-assign]
+    end = run(machine, begins=Rung.VIRTUAL_MEDIA).end
+    assert end == Done(Rung.VIRTUAL_MEDIA, f"the springboard ISO stays inserted: {said}")
+
+
+def test_a_machine_that_reads_its_springboard_is_given_more_time() -> None:
+    machine = Machine()
+    goal = Goal(MAC, PXE, LADDER, iso_url="http://boot/s.iso", begins=Rung.VIRTUAL_MEDIA)
+    loop = _loop(machine, replace(goal, within=POST - 10.0), lambda _: None, [])
+    loop.reads = lambda _mac, since, _timeout: "read" if machine.clock.now > since + 60 else None
+    result = loop.run()
+    assert result.end == Done(Rung.VIRTUAL_MEDIA)
+    assert [event.words for event in where(result.history, Did.FETCH)] == ["read"]
+    assert len(machine.resets) == 1
+
+
+def test_a_way_that_a_person_chose_says_nothing_of_the_model() -> None:
+    notes = Notes()
+    run(Machine(), notes, begins=Rung.VIRTUAL_MEDIA)
+    assert notes.worked == {}
 
 
 def test_when_nothing_helps_it_ends_and_says_what_was_tried() -> None:

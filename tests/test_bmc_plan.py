@@ -1,6 +1,7 @@
 """The planner alone: what it answers in each situation, and that it always comes to an end."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -11,6 +12,7 @@ from netboot.bmc.goal import (
     Action,
     Climb,
     Done,
+    Eject,
     Failed,
     Goal,
     Listen,
@@ -20,6 +22,7 @@ from netboot.bmc.goal import (
     Wait,
 )
 from netboot.bmc.history import Came, Did, Event
+from netboot.bmc.leaving import BUSY_PAUSE, CLEAR_TRIES, EJECT_TRIES, READ_BACK_WITHIN
 from netboot.bmc.model import (
     BootMode,
     BootOverride,
@@ -31,12 +34,9 @@ from netboot.bmc.model import (
     Rung,
 )
 from netboot.bmc.plan import (
-    BUSY_PAUSE,
     BUSY_TRIES,
-    CLEAR_TRIES,
     CLEARED_WITHIN,
     OFF_SETTLES,
-    READ_BACK_WITHIN,
     RESET_SHOWS_WITHIN,
     RESET_TRIES,
     UNREADABLE_WITHIN,
@@ -50,6 +50,7 @@ NOTHING = BootOverride(BootTarget.NONE)
 FULL = Rung.FULL_BODY
 GOAL = Goal(MAC, PXE, (FULL, Rung.IF_MATCH))
 T = 1_000.0
+ISO = "http://192.0.2.1:8080/media/52-54-00-aa-bb-01/netboot.iso"
 
 
 def seen(
@@ -197,6 +198,89 @@ def test_virtual_media_needs_an_image_and_a_cycle_a_reset() -> None:
     assert goal.override(Rung.VIRTUAL_MEDIA) == BootOverride(BootTarget.CD, url="http://boot/s.iso")
 
 
+def test_the_ladder_may_begin_in_the_middle() -> None:
+    goal = Goal(MAC, PXE, (FULL, Rung.VIRTUAL_MEDIA, Rung.IPMI), iso_url=ISO)
+    assert replace(goal, begins=Rung.VIRTUAL_MEDIA).usable() == (Rung.VIRTUAL_MEDIA, Rung.IPMI)
+    without = replace(goal, begins=Rung.VIRTUAL_MEDIA, rungs=(FULL,))
+    end = Failed("this BMC has no way to do it by virtual-media")
+    assert plan(without, seen(), (), T) == end
+
+
+def by_cd(at: float, what: Did, came: Came = Came.OK, words: str = "") -> Event:
+    return did(at, what, came, words, Rung.VIRTUAL_MEDIA)
+
+
+BY_CD = Goal(MAC, PXE, (Rung.VIRTUAL_MEDIA,), iso_url=ISO)
+CD_STARTED = (
+    by_cd(T, Did.SET),
+    by_cd(T + 1, Did.RESET, Came.INTENT),
+    by_cd(T + 2, Did.RESET),
+)
+CD_CAME = (*CD_STARTED, by_cd(T + 60, Did.LISTEN))
+EJECT = Eject(Rung.VIRTUAL_MEDIA)
+LATE = 301.0
+"""Seconds after which the machine is given up."""
+
+
+@pytest.mark.parametrize(
+    ("history", "after", "answer"),
+    [
+        (CD_CAME, 61, EJECT),
+        ((*CD_CAME, by_cd(T + 61, Did.EJECT)), 62, Done(Rung.VIRTUAL_MEDIA)),
+        ((*CD_CAME, by_cd(T + 61, Did.EJECT, Came.BUSY, "locked")), 62, Wait),
+        ((*CD_CAME, by_cd(T + 61, Did.EJECT, Came.BUSY, "locked")), 61 + BUSY_PAUSE, EJECT),
+        (
+            (*CD_CAME, by_cd(T + 61, Did.EJECT, Came.REFUSED, "no")),
+            62,
+            Done(Rung.VIRTUAL_MEDIA, "the springboard ISO stays inserted: no"),
+        ),
+        (
+            (*CD_CAME, *(by_cd(T + 61, Did.EJECT, Came.BUSY, "busy"),) * EJECT_TRIES),
+            62,
+            Done(Rung.VIRTUAL_MEDIA, "the springboard ISO stays inserted: busy"),
+        ),
+        (CD_STARTED, LATE, EJECT),
+        ((*CD_STARTED, by_cd(T + LATE, Did.EJECT)), LATE, Climb),
+        ((by_cd(T, Did.SET, Came.REFUSED, "no"),), 1, EJECT),
+        ((*CD_STARTED, by_cd(T + 50, Did.FETCH)), LATE, Listen),
+        ((*CD_STARTED, by_cd(T + 50, Did.FETCH)), 50 + LATE, EJECT),
+    ],
+)
+def test_a_springboard_is_taken_out_before_its_rung_is_left(
+    history: tuple[Event, ...], after: float, answer: object
+) -> None:
+    full = Observed(PowerState.ON, NOTHING, (Medium("Cd", "cd", ISO, inserted=True),))
+    step = plan(BY_CD, full, history, T + after)
+    assert isinstance(step, answer) if isinstance(answer, type) else step == answer
+
+
+def test_an_empty_drive_is_left_alone() -> None:
+    empty = Observed(PowerState.ON, NOTHING, (Medium("Cd", "cd", None, inserted=False),))
+    assert plan(BY_CD, empty, CD_CAME, T + 61) == Done(Rung.VIRTUAL_MEDIA)
+
+
+def test_what_somebody_else_inserted_is_left_in() -> None:
+    theirs = replace(BY_CD, wanted=BootOverride(BootTarget.CD, url="http://boot/rescue.iso"))
+    assert plan(theirs, seen(), CD_CAME, T + 61) == Done(Rung.VIRTUAL_MEDIA)
+
+
+def test_a_springboard_that_was_read_in_vain_is_told_with_its_usual_cause() -> None:
+    history = (*CD_STARTED, by_cd(T + 50, Did.FETCH), by_cd(T + 351, Did.EJECT))
+    step = plan(BY_CD, seen(), history, T + 352)
+    assert isinstance(step, Climb)
+    assert step.why == (
+        f"its springboard ISO was read, and no DISCOVER from {MAC} came; "
+        "usually Secure Boot refuses it, or iPXE in it has no driver for the NIC"
+    )
+
+
+def test_a_springboard_that_is_read_shows_that_the_reset_happened() -> None:
+    lost = (by_cd(T, Did.SET), *CD_STARTED[1:2], by_cd(T + 2, Did.RESET, Came.UNKNOWN))
+    read_then_out = (*lost, by_cd(T + 50, Did.FETCH), by_cd(T + 351, Did.EJECT))
+    assert isinstance(plan(BY_CD, seen(), (*lost, by_cd(T + 9, Did.EJECT)), T + LATE), Failed)
+    assert isinstance(plan(BY_CD, seen(), read_then_out, T + 352), Climb)
+
+
 def test_an_override_by_virtual_media_needs_the_medium_too() -> None:
     goal = Goal(MAC, PXE, (Rung.VIRTUAL_MEDIA,), iso_url="http://boot/s.iso")
     cd = BootOverride(BootTarget.CD)
@@ -338,6 +422,8 @@ class AnyBmc(RuleBasedStateMachine):
             case Wait(until, _):
                 assert until > self.now, "a wait that does not wait"
                 self.now = until
+            case Eject(rung):
+                self.note(Did.EJECT, came(), rung)
             case Climb(rung, why):
                 self.note(Did.CLIMB, Came.REFUSED, rung)
                 assert why is not None

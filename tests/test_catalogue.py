@@ -18,6 +18,7 @@ def image(name: str, *files: str) -> Image:
 
 IPXE = image("ipxe", "snponly.efi", "ipxe.efi", "arm64/snponly.efi", "undionly.kpxe")
 DEBIAN = image("debian-12", "linux", "initrd.gz")
+SIGNED = image("secure-boot", "sb/bootx64.efi", "sb/grubx64.efi")
 CATALOGUE = Catalogue([IPXE, DEBIAN])
 LONG = "a" * MAX_NAME
 
@@ -79,6 +80,13 @@ NOT_SERVED = [
 @pytest.mark.parametrize("name", SERVED)
 def test_served(name: str) -> None:
     assert CATALOGUE.find(name).path == Path(SERVED[name])
+
+
+@pytest.mark.parametrize("name", ["sb/grubx64.efi", "/sb/grubx64.efi", "/sb//grubx64.efi"])
+def test_shim_finds_grub_beside_it_also_by_two_slashes(name: str) -> None:
+    assert Catalogue([SIGNED]).find(name).path == Path("/data/secure-boot/sb/grubx64.efi")
+    with pytest.raises(NotServed):
+        Catalogue([SIGNED]).find("sb///grubx64.efi")
 
 
 @pytest.mark.parametrize("name", NOT_SERVED)

@@ -112,7 +112,10 @@ def test_a_mac_is_read_however_it_is_written(run: Run, mac: str) -> None:
         ([KNOWN, "--arch", "-1"], 'command line: --arch: = "-1": must be a number from 0 to'),
         ([KNOWN, "--arch", "65536"], 'command line: --arch: = "65536": must be a number from 0'),
         ([KNOWN, "--arch", "9" * 5000], "command line: --arch: "),
-        ([KNOWN, "--firmware", "efi"], "'efi' is not one of 'bios', 'uefi', 'http', 'ipxe', 'rpi'"),
+        (
+            [KNOWN, "--firmware", "efi"],
+            "'efi' is not one of 'bios', 'uefi', 'http', 'ipxe', 'grub', 'rpi'",
+        ),
         ([], "Missing argument 'MAC'"),
     ],
 )

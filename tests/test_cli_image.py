@@ -13,7 +13,7 @@ from netboot.answer.catalogue import Catalogue
 from netboot.cli.main import root
 from netboot.errors import ConfigError
 from netboot.media import library
-from netboot.media.definition import definitions
+from netboot.media.definition import definitions, fetched
 from netboot.media.fetch import Outcome
 
 
@@ -202,7 +202,7 @@ def test_a_fetch_leaves_ones_own_files_alone(kernel: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("netboot.cli.image.each", each)
     run("fetch", "--all")
-    assert asked == [name for name in definitions() if name != "debian-12"]
+    assert asked == [name for name in fetched() if name != "debian-12"]
 
 
 def test_remove_leaves_nothing_and_names_what_there_is(data_dir: Path, kernel: Path) -> None:

@@ -128,6 +128,17 @@ def test_a_machine_may_be_known_without_an_address(cli: Nodes) -> None:
     ]
 
 
+def test_a_machine_with_secure_boot_is_marked_so(cli: Nodes, tmp_path: Path) -> None:
+    assert cli("node", "add", "n1", "--mac", M1, "--profile", "local", "--secure-boot")[0] == 0
+    assert "firmware   Secure Boot\n" in cli("node", "show", "n1")[1]
+    file = tmp_path / "nodes.yaml"
+    file.write_text(cli("node", "list", "--json")[1])
+    assert cli("node", "set", "n1", "--no-secure-boot")[0] == 0
+    assert "secure_boot" not in cli.nodes()[0]
+    assert cli("node", "import", file) == (0, "0 added, 1 changed, 0 unchanged\n", "")
+    assert cli.nodes()[0]["secure_boot"] is True
+
+
 def test_what_is_listed_can_be_imported(cli: Nodes, tmp_path: Path) -> None:
     cli("node", "add", "n1", "--mac", M1, "--serial", "a1", "--profile", "local", "--set", "a=b")
     file = tmp_path / "nodes.yaml"

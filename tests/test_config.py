@@ -170,7 +170,7 @@ MISTAKES = {
     "http = 3": "http: = 3: must be a table with the keys port, advertise",
     "[htpp]": (
         "htpp: is no known key; allowed here: server, http, dhcp, tftp, syslog, api, jobs, debian, "
-        "redfish_facade, power_commands"
+        "virtual_media, redfish_facade, power_commands"
     ),
     '[power_commands.a]\non = "a\'"\noff = "b"': (
         'power_commands.a.on: = "a\'": must be a command line whose quotes are closed'

@@ -68,6 +68,13 @@ class Site:
         return [event.detail for event in events if event.kind is not Kind.STATE]
 
 
+def by_media(site: Site) -> None:
+    site.bmc.ways = (Rung.FULL_BODY, Rung.VIRTUAL_MEDIA)
+    site.actions.springboard = lambda node, _bmc, _hands: (
+        f"http://boot/media/{node.name}/netboot.iso"
+    )
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Time passes when somebody sleeps, and only then."""
@@ -338,3 +345,24 @@ def test_a_bmcs_error_crosses_the_api_whole() -> None:
 def test_a_line_of_the_timeline_is_marked_by_how_it_went(came: str, mark: str) -> None:
     event = Event(Kind.BMC, M1, "n1", "words", {"came": came})
     assert event_line(event, ASCII_MARKS).endswith(f"BMC {mark} words")
+
+
+def test_a_boot_from_an_empty_cd_drive_is_one_from_the_cd_that_leads_to_us(site: Site) -> None:
+    by_media(site)
+    assert site.boot("cd").rung is Rung.VIRTUAL_MEDIA
+    assert site.bmc.medium.image == "http://boot/media/n1/netboot.iso"
+
+
+def test_a_boot_from_an_inserted_cd_leaves_it_in(site: Site) -> None:
+    by_media(site)
+    site.media("insert", "http://boot/rescue.iso")
+    assert site.boot("cd").rung is Rung.FULL_BODY
+    assert site.bmc.medium.image == "http://boot/rescue.iso"
+
+
+def test_a_boot_by_http_loads_what_its_firmware_accepts(site: Site) -> None:
+    site.actions.loader = lambda node: f"http://boot/{node.name}/shim.efi"
+    found = site.boot("http")
+    assert found.boot is not None
+    assert found.boot.url == "http://boot/n1/shim.efi"
+    assert "http://boot/own.efi" in str(site.boot("http", url="http://boot/own.efi").boot)

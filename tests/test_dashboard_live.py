@@ -286,6 +286,7 @@ class TestFolding:
         *((Kind.DISCOVER, {"firmware": firmware}) for firmware in ("uefi", "uefi", "ipxe")),
         *((kind, {}) for kind in (Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011, Kind.PROBE)),
         *((kind, {}) for kind in (Kind.LOADER, Kind.KERNEL, Kind.INITRD, Kind.PRESEED)),
+        (Kind.MEDIA, {}),
         (Kind.SCRIPT, {"profile": "debian-12", "image": "debian-12"}),
         (Kind.SCRIPT, {"profile": "local", "image": ""}),
         (Kind.PROGRESS, {"stage": "early"}),
@@ -533,6 +534,20 @@ class TestBeginning:
         expect(page.get_by_role("link", name="rack1-a")).to_be_visible()
         assert site.node("rack1-a")["macs"] == [mac(stranger)]
         expect(page.get_by_text("sudo netboot doctor")).to_be_hidden()
+
+
+class TestVolume:
+    def test_a_nodes_page_says_what_it_starts_from(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        target = "iqn.2026-01.com.example:disk1"
+        site.add(one.name, one.number, profile="volume")
+        volume = {"name": f"v-{one.name}", "target": target, "portal": "192.0.2.5"}
+        site.ask("POST", "volumes", volume)
+        site.ask("PATCH", f"volumes/v-{one.name}", {"node": one.name})
+        page = seen.open(f"#/nodes/{one.name}")
+        page.get_by_text("Identity, labels and variables").click()
+        expect(page.locator(".known")).to_contain_text(f"v-{one.name}: LUN 1 of {target}")
 
 
 class TestHostileText:

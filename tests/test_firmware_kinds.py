@@ -9,14 +9,13 @@ import pytest
 
 from netboot import resources
 from netboot.events import Kind
-from netboot.lab.machine import FirmwareKind, Machine
+from netboot.lab.machine import Machine
 from netboot.lab.namespaces import Lan
-from netboot.lab.site import Site, kinds
+from netboot.lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 MAC, PI = "52:54:00:00:00:01", "dc:a6:32:00:00:01"
-INSTALLER = [Kind.SCRIPT, Kind.KERNEL, Kind.INITRD]
 UNDIONLY = """#!ipxe
 {# The ROM's own iPXE, which is old, hands on to a newer one that uses the ROM's driver. #}
 iseq ${netX/chip} undionly && goto installer ||
@@ -43,26 +42,6 @@ def shipped_profile(name: str, **changed: str) -> str:
         text, count = re.subn(rf"(?m)^{key} = .*$", f'{key} = "{value}"', text)
         assert count == 1
     return text
-
-
-@pytest.mark.parametrize(
-    ("firmware", "before"),
-    [
-        ("uefi-http", [Kind.DISCOVER, Kind.OFFER, Kind.LOADER]),
-        ("ipxe-rom", [Kind.DISCOVER, Kind.OFFER]),
-        ("bios", [Kind.DISCOVER, Kind.OFFER]),
-    ],
-)
-def test_it_reaches_the_installer(
-    lan_with_dhcp: Lan, site: Site, firmware: FirmwareKind, before: list[Kind]
-) -> None:
-    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "debian-12")
-    site.serve()
-    machine = Machine(lan_with_dhcp, "n1", [MAC], firmware)
-    machine.power_on()
-    site.wait_for_event("n1", Kind.INITRD, 300)
-    came = [kind for kind in kinds(site.timeline("n1")) if kind in {*before, *INSTALLER}]
-    assert came == before + INSTALLER
 
 
 def test_a_bios_machine_goes_on_through_undionly_and_its_roms_own_driver(

@@ -85,9 +85,16 @@ def press(machine: Machine, *keys: str) -> None:
         machine.qmp.command("send-key", {"keys": [{"type": "qcode", "data": key}]})
 
 
-@pytest.mark.parametrize("firmware", ["uefi-http", "ipxe-rom", "bios"])
+@pytest.mark.parametrize(
+    ("firmware", "before"),
+    [
+        ("uefi-http", [Kind.DISCOVER, Kind.OFFER, Kind.LOADER]),
+        ("ipxe-rom", [Kind.DISCOVER, Kind.OFFER]),
+        ("bios", [Kind.DISCOVER, Kind.OFFER]),
+    ],
+)
 def test_any_linux_gets_both_initrds_and_every_argument_when_nobody_stops_it(
-    lan_with_dhcp: Lan, own_site: Site, firmware: FirmwareKind
+    lan_with_dhcp: Lan, own_site: Site, firmware: FirmwareKind, before: list[Kind]
 ) -> None:
     own_site.netboot("node", "set", "n1", "--set", "countdown=2")
     own_site.serve()
@@ -101,6 +108,11 @@ def test_any_linux_gets_both_initrds_and_every_argument_when_nobody_stops_it(
     (seed,) = [word for word in told if word.startswith("ds=nocloud-net;s=http://")]
     assert "/node/" in seed
     assert seed.endswith("/")
+    own_site.wait_for_event("n1", Kind.INITRD, 300)
+    linux = [Kind.SCRIPT, Kind.KERNEL, Kind.INITRD]
+    wanted = {*before, *linux}
+    came = [kind for kind in kinds(own_site.timeline("n1")) if kind in wanted]
+    assert came == before + linux
 
 
 def test_a_key_press_stops_the_countdown_and_the_machine_can_start_from_its_disk(

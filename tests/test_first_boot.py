@@ -1,5 +1,7 @@
 """Real firmware network-boots beside a DHCP server nobody touched, into its own installer."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,17 +17,36 @@ pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
 SERIAL = ("--set", "console=ttyS0,115200n8")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A machine, what is asked of it, and what it asks for before its script."""
+
+    name: str
+    mac: str
+    firmware: FirmwareKind
+    profile: str
+    suite: str
+    network: Mapping[str, str]
+    before: tuple[Kind, ...]
+
+
 MACHINES = (
-    ("n1", FIRST, "debian-12", "bookworm", {"ip": "10.77.0.51/24", "gateway": "10.77.0.1"}),
-    ("n2", SECOND, "debian-13", "trixie", {"ip": "10.77.0.52", "netmask": "255.255.255.0"}),
+    Asked(
+        *("n1", FIRST, "uefi", "debian-12", "bookworm"),
+        {"ip": "10.77.0.51/24", "gateway": "10.77.0.1"},
+        (
+            *(Kind.DISCOVER, Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011),
+            *(Kind.PROBE, Kind.LOADER, Kind.FILE),
+        ),
+    ),
+    Asked(
+        *("n2", SECOND, "bios", "debian-13", "trixie"),
+        {"ip": "10.77.0.52", "netmask": "255.255.255.0"},
+        (Kind.DISCOVER, Kind.OFFER),
+    ),
 )
-FIRMWARE: dict[FirmwareKind, list[Kind]] = {
-    "uefi": [
-        *(Kind.DISCOVER, Kind.OFFER, Kind.REQUEST_4011, Kind.ACK_4011),
-        *(Kind.PROBE, Kind.LOADER, Kind.FILE),
-    ],
-    "bios": [Kind.DISCOVER, Kind.OFFER],
-}
 INSTALLER = [Kind.SCRIPT, Kind.KERNEL, Kind.INITRD, Kind.PRESEED, Kind.PROGRESS]
 TELLS_ITS_NAME = """{% include "preseed/tell.sh.j2" %}
 tell "progress?stage=early&detail=$(hostname)";
@@ -43,35 +64,39 @@ def talkative(lan_with_dhcp: Lan, images: Path, mirror: Mirror) -> Site:
     return Site(lan_with_dhcp, images, mirror.url, settings=settings)
 
 
-@pytest.mark.parametrize("firmware", FIRMWARE)
 def test_two_machines_at_once_each_boot_into_their_own_installer(
-    lan: Lan, talkative: Site, mirror: Mirror, firmware: FirmwareKind
+    lan: Lan, talkative: Site, mirror: Mirror
 ) -> None:
     site = talkative
-    machines = {}
-    for name, mac, profile, _, network in MACHINES:
-        options = [word for key in network for word in ("--set", f"{key}={network[key]}")]
-        site.netboot("node", "add", name, "--mac", mac, "--profile", profile, *options, *SERIAL)
-        machines[name] = Machine(lan, name, [mac], firmware)
+    machines = []
+    for asked in MACHINES:
+        facts = ("--mac", asked.mac, "--profile", asked.profile)
+        options = [
+            word for key, value in asked.network.items() for word in ("--set", f"{key}={value}")
+        ]
+        site.netboot("node", "add", asked.name, *facts, *options, *SERIAL)
+        machines.append(Machine(lan, asked.name, [asked.mac], asked.firmware))
     site.serve()
-    for machine in machines.values():
+    for machine in machines:
         machine.power_on()
-    for name, _, profile, suite, network in MACHINES:
-        machine = machines[name]
+    for asked, machine in zip(MACHINES, machines, strict=True):
+        name, profile = asked.name, asked.profile
         assert site.wait_for_event(name, Kind.PROGRESS, 400).detail == f"early, {name}"
         events = site.timeline(name)
-        awaited = FIRMWARE[firmware] + INSTALLER
+        awaited = [*asked.before, *INSTALLER]
         assert [kind for kind in kinds(events) if kind in awaited] == awaited
         asked_from = {r.event.data["address"] for r in events if r.event.kind is Kind.PRESEED}
-        assert asked_from == {network["ip"].partition("/")[0]}
+        assert asked_from == {asked.network["ip"].partition("/")[0]}
         files = [str(record.event.data.get("file")) for record in events]
         files = [file for file in files if file.startswith("images/")]
         assert files == [f"images/{profile}/linux", f"images/{profile}/initrd.gz"]
         line = machine.wait_for_serial(r"Command line: (.*)", 300)[1]
         assert f"netcfg/hostname={name} " in line
         assert "url=http://10.77.0.2:8080/node/" in line
-        mirror.wait_for(f"/dists/{suite}/Release.gpg$", 300)  # every installer asks every Release
-        mirror.wait_for(f"/dists/{suite}/main/debian-installer/binary-amd64/Packages", 300)
+        mirror.wait_for(
+            f"/dists/{asked.suite}/Release.gpg$", 300
+        )  # every installer asks every Release
+        mirror.wait_for(f"/dists/{asked.suite}/main/debian-installer/binary-amd64/Packages", 300)
         machine.wait_for_serial("Retrieving apt-mirror-setup", 300)  # the first that is in Packages
         told = site.wait_for_event(name, Kind.SYSLOG, 300, "'download-installer' selected")
         assert told.detail.startswith("main-menu: ")
@@ -109,7 +134,7 @@ def test_a_broken_script_is_told_on_the_screen_and_mended_without_touching_the_m
     machine.power_on()
     machine.wait_for_serial("netmask", 300)
     failed = site.wait_for_event("n1", Kind.FAILED, 300)
-    assert "templates/ipxe/debian.ipxe line " in failed.detail
+    assert "templates/kernel/debian.ipxe line " in failed.detail
     assert "n1" in failed.detail
     site.netboot("node", "set", "n1", "--set", "netmask=255.255.255.0")
     site.wait_for_event("n1", Kind.KERNEL, 300)

@@ -65,6 +65,7 @@ def fields(head: bytes) -> dict[str, str]:
         ("/node/secret", 404, b"not served here\n"),
         ("/", 404, b"not served here\n"),
         ("/images/", 404, b"not served here\n"),
+        ("/sb/revocations_sku.efi", 404, b"not served here\n"),  # shim hangs on an empty body
         ("/ipxe/", 400, b"'' is not a MAC address such as 52:54:00:12:34:56\n"),
         ("/ipxe/52:54:00:12:34", 400, None),
         ("/ipxe/01:00:5e:00:00:01", 400, None),

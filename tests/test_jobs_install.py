@@ -277,7 +277,7 @@ class TestOperator:
 
 class TestCap:
     def test_no_more_start_at_once_than_allowed(self, site: JobSite) -> None:
-        site.tools.cap._at_once = 2
+        site.starts(at_once=2)
         bmcs = [site.add(f"n{number}") for number in range(1, 5)]
         for number in range(1, 5):
             site.submit(f"n{number}")
@@ -293,7 +293,7 @@ class TestCap:
         assert [bmc.asked.count("power cycle") for bmc in bmcs] == [1, 1, 1, 0]
 
     def test_no_more_start_in_a_minute_than_allowed(self, site: JobSite) -> None:
-        site.tools.cap._per_minute = 1
+        site.starts(per_minute=1)
         bmcs = [site.add(f"n{number}") for number in range(1, 3)]
         site.submit("n1")
         site.submit("n2")
@@ -304,7 +304,7 @@ class TestCap:
         assert [bmc.asked.count("power cycle") for bmc in bmcs] == [1, 1]
 
     def test_who_waits_leaves_its_bmc_alone(self, site: JobSite) -> None:
-        site.tools.cap._at_once = 1
+        site.starts(at_once=1)
         site.add("n1")
         second = site.add("n2")
         site.submit("n1")

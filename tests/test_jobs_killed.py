@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +42,20 @@ RANDOM = KILLS or 3
 """Random kills, of the program as it is started by a command."""
 POINTS = None if KILLS else 8
 """Kill points of each kind that are tried, evenly spread; None for all."""
+FEW_POINTS = None if KILLS else 5
+"""The same of an install by a deploy template, where only what is between its steps is new."""
+TEMPLATE = """
+[match]
+labels = { role = "compute" }
+[[steps]]
+do = "bios"
+attributes = { ProcVirtualization = "Disabled" }
+[[steps]]
+do = "install"
+[[steps]]
+do = "power"
+action = "off"
+"""
 PATIENCE = 120.0
 """Seconds an install may take here; some two where nothing else runs."""
 EMPTY = "empty.db"
@@ -170,14 +184,15 @@ class Bmc(VirtualBmc):
 class Site:
     """A data folder with one node to install, its BMC and its machine."""
 
-    def __init__(self, folder: Path, at: AtRequest | None = None) -> None:
+    def __init__(self, folder: Path, at: AtRequest | None = None, *, deploy: bool = False) -> None:
         self.folder = folder
+        self.deploy = deploy
         self.machine = Machine()
         self.bmc = Bmc(self.machine, at)
         self.bmc.start()
         self.url = f"sqlite:///{folder}/data/netboot.db"
         (folder / "netboot.toml").write_text(
-            f'[server]\ndata_dir = "{folder}/data"\n'
+            f'[server]\ndata_dir = "{folder}/data"\ntemplates = ["{folder}"]\n'
             f'[api]\nlisten = "127.0.0.1:{_free_port()}"\n[syslog]\nlisten = false\n'
         )
         self.store = self._submit()
@@ -190,13 +205,16 @@ class Site:
 
     def _submit(self) -> Store:
         (self.folder / "password").write_text("password")
+        (self.folder / "deploy").mkdir()
+        (self.folder / "deploy/compute.toml").write_text(TEMPLATE)
         (self.folder / "data").mkdir(mode=0o710)
         shutil.copy(self.folder.parent / EMPTY, self.folder / "data/netboot.db")
         address = self.bmc.url.replace("http://", "redfish+http://")
         raw = {"address": address, "user": "admin", "password": f"file:{self.folder}/password"}
         change = bmc_change_of(raw, "n1", lambda: None, "test")  # type: ignore[arg-type,return-value]
         store = Store(self.url)
-        store.add(Node("n1", (MAC,), "debian-12"), bmc=change)
+        labels = {"role": "compute"} if self.deploy else {}
+        store.add(Node("n1", (MAC,), "debian-12", labels), bmc=change)
         store.submit("n1", JobKind.INSTALL, "alice")
         return store
 
@@ -222,11 +240,16 @@ class Site:
         """The install has ended well, and nothing was done twice."""
         job, node = self.store.job(1), self.store.get("n1")
         events = [record.event for record in self.store.timeline("n1")]
-        assert (job.state, job.outcome) == (JobState.DONE, "it called home")
+        steps = ", and all 3 steps of compute are done" if self.deploy else ""
+        assert (job.state, job.outcome) == (JobState.DONE, f"it called home{steps}")
         assert node.state is State.INSTALLED
         intents = [event for event in events if event.detail.endswith("is asked for")]
         resets = self.bmc.resets
-        assert self.machine.resets == 1, [event.detail for event in events]
+        restarts = 2 if self.deploy else 1
+        assert self.machine.resets == restarts, [event.detail for event in events]
+        assert self.machine.is_on is not self.deploy
+        done = [event for event in events if event.data.get("came") == "step"]
+        assert len(done) == (3 if self.deploy else 0), [event.detail for event in events]
         assert 1 <= resets <= len(intents)
         ends = [event for event in events if event.data.get("came") == "done"]
         assert len(ends) == 1
@@ -241,11 +264,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def made(sites: Path, at: AtRequest | None = None) -> Iterator[Site]:
+def made(sites: Path, at: AtRequest | None = None, *, deploy: bool = False) -> Iterator[Site]:
     """A site in a folder of its own, which goes where all went well."""
     folder = sites / f"{threading.get_ident()}-{time.monotonic_ns()}"
     folder.mkdir()
-    site = Site(folder, at)
+    site = Site(folder, at, deploy=deploy)
     try:
         yield site
     finally:
@@ -262,9 +285,9 @@ class Took:
     lives: int
 
 
-def install(folder: Path, at: AtCommit | AtRequest | None) -> Took:
+def install(folder: Path, at: AtCommit | AtRequest | None, *, deploy: bool = False) -> Took:
     """An install whose control program dies at ``at``."""
-    with made(folder, at if isinstance(at, AtRequest) else None) as site:
+    with made(folder, at if isinstance(at, AtRequest) else None, deploy=deploy) as site:
         commits = FORK.Value("i", 0)
         dies: AtCommit | None = at if isinstance(at, AtCommit) else None
         deadline, lives = time.monotonic() + PATIENCE, 0
@@ -328,18 +351,19 @@ def clean(sites: Path) -> Took:
     return install(sites, None)
 
 
-def spread(count: int) -> list[int]:
-    """Numbers from 1 to ``count``: all of them, or ``POINTS`` evenly spread."""
-    if POINTS is None or count <= POINTS:
+def spread(count: int, points: int | None = POINTS) -> list[int]:
+    """Numbers from 1 to ``count``: all of them, or ``points`` evenly spread."""
+    if points is None or count <= points:
         return list(range(1, count + 1))
-    return sorted({1 + round(at * (count - 1) / (POINTS - 1)) for at in range(POINTS)})
+    return sorted({1 + round(at * (count - 1) / (points - 1)) for at in range(points)})
 
 
-def each(folder: Path, points: list[AtCommit] | list[AtRequest]) -> None:
+def each(folder: Path, points: Sequence[AtCommit | AtRequest], *, deploy: bool = False) -> None:
     """An install for each kill point, two at a time."""
     killed = 0
     with ThreadPoolExecutor(2) as pool:
-        for point, done in [(point, pool.submit(install, folder, point)) for point in points]:
+        begun = [(one, pool.submit(install, folder, one, deploy=deploy)) for one in points]
+        for point, done in begun:
             try:
                 killed += done.result().lives > 1
             except AssertionError as error:
@@ -359,6 +383,13 @@ def test_killed_at_a_request_to_the_bmc_it_goes_on(
 ) -> None:
     assert clean.requests > 10
     each(sites, [AtRequest(number, after) for number in spread(clean.requests)])
+
+
+def test_killed_between_the_steps_of_a_deploy_template_it_goes_on(sites: Path) -> None:
+    took = install(sites, None, deploy=True)
+    commits = [AtCommit(number, after=True) for number in spread(took.commits, FEW_POINTS)]
+    requests = [AtRequest(number, after=True) for number in spread(took.requests, FEW_POINTS)]
+    each(sites, [*commits, *requests], deploy=True)
 
 
 def test_killed_at_moments_nobody_chose_it_goes_on(sites: Path) -> None:

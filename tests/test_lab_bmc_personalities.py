@@ -181,10 +181,12 @@ def test_hpe_sets_firmware_iscsi_in_its_own_resource() -> None:
             "iSCSITargetName": "iqn.2020-01.example:n1",
             "iSCSIChapSecret": "kept-to-itself",
         }
-        assert peer.patch(settings, {"iSCSISources": [source]}) == 204
-        assert peer.get(iscsi["@odata.id"])["iSCSISources"] == []
+        assert peer.patch(settings, {"iSCSISources": [{}, source]}) == 204
+        before = peer.get(iscsi["@odata.id"])["iSCSISources"]
+        assert {each["iSCSIAttemptInstance"] for each in before} == {0}
         peer.reset("On")
-        (found,) = peer.get(iscsi["@odata.id"])["iSCSISources"]
+        first, found, *_ = peer.get(iscsi["@odata.id"])["iSCSISources"]
+        assert first["iSCSIAttemptInstance"] == 0
         assert found["iSCSITargetName"] == source["iSCSITargetName"]
         assert found["iSCSIChapSecret"] == ""
         assert peer.patch(settings, {"iSCSISources": [source | {"iSCSINicSource": "x"}]}) == 400

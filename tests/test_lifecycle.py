@@ -162,8 +162,8 @@ BEGUN: dict[JobKind, dict[State, Cause | None]] = {
         State.INSTALLED: Cause.REINSTALL,
         State.FAILED: Cause.INSTALL,
     },
-    JobKind.RESCUE: dict.fromkeys(AT_REST, Cause.RESCUE),
-    JobKind.WIPE: dict.fromkeys(AT_REST, Cause.WIPE),
+    JobKind.RESCUE: dict.fromkeys((*AT_REST, State.INSPECTING), Cause.RESCUE),
+    JobKind.WIPE: dict.fromkeys((*AT_REST, State.INSPECTING), Cause.WIPE),
     JobKind.INSPECT: {
         state: Cause.INSPECT if state in (State.ENROLLED, State.AVAILABLE) else None
         for state in State

@@ -51,7 +51,11 @@ def own(
 ) -> Profile:
     file = Answer(answer, "answers/own") if answer else None
     return Profile(
-        *("own", "ipxe/linux.ipxe", image, file, installs, kernel, initrds, args),
+        *("own", "ipxe/linux.ipxe", image, file),
+        installs=installs,
+        kernel=kernel,
+        initrds=initrds,
+        args=args,
         description="Our Linux",
         vars={"countdown": "7"},
     )

@@ -129,3 +129,55 @@ def test_every_architecture_of_the_registry_has_its_row(arch: Arch) -> None:
 
 def test_an_architecture_nobody_listed_is_named_by_its_number() -> None:
     assert "0x7777" in kind_of(Client(MAC, Firmware.UEFI, 0x7777)).name
+
+
+SIGNED = {"sb/bootx64.efi": "", "sb/bootaa64.efi": "is not signed", "ipxe.efi": "is not signed"}
+SECURE = replace(M1, node=replace(N1, secure_boot=True))
+
+
+@pytest.mark.parametrize(
+    ("firmware", "arch", "shape"),
+    [(Firmware.UEFI, Arch.X64, Shape.BINL), (Firmware.HTTP, Arch.X64_HTTP, Shape.HTTP)],
+)
+def test_a_machine_with_secure_boot_gets_the_signed_loader(
+    firmware: Firmware, arch: int, shape: Shape
+) -> None:
+    decision = decide(Client(MAC, firmware, arch), SECURE, Rules(PROFILES, signed=SIGNED))
+    assert (decision.verdict, decision.loader, decision.shape) == (
+        Verdict.LOADER,
+        "sb/bootx64.efi",
+        shape,
+    )
+    assert decision.reasons[-1].startswith("it is marked secure_boot; it is UEFI x64")
+
+
+@pytest.mark.parametrize(
+    ("client", "loader", "said"),
+    [
+        (Client(MAC, Firmware.UEFI, Arch.ARM64), None, "sb/bootaa64.efi is not signed"),
+        (Client(MAC, Firmware.UEFI, Arch.X64), "ipxe.efi", "ipxe.efi is not signed"),
+        (Client(MAC, Firmware.UEFI, Arch.X64), "own.efi", "own.efi is not there"),
+        (Client(MAC, Firmware.UEFI, Arch.RISCV64), None, "no signed boot program for UEFI riscv64"),
+        (Client(MAC, Firmware.BIOS, Arch.BIOS), None, "no signed boot program for BIOS"),
+        (Client(MAC, Firmware.IPXE, Arch.X64), None, "no signed boot program for iPXE"),
+    ],
+)
+def test_a_machine_with_secure_boot_gets_nothing_its_firmware_would_refuse(
+    client: Client, loader: str | None, said: str
+) -> None:
+    match = replace(SECURE, node=replace(SECURE.node, loader=loader))
+    decision = decide(client, match, Rules(PROFILES, signed=SIGNED))
+    assert (decision.verdict, decision.profile) == (Verdict.IGNORE, None)
+    assert said in decision.reasons[-1]
+
+
+def test_without_shim_a_machine_with_secure_boot_is_told_where_to_get_it() -> None:
+    decision = decide(UEFI, SECURE, Rules(PROFILES))
+    assert decision.verdict is Verdict.IGNORE
+    assert decision.reasons[-1].endswith("is not there: `netboot image fetch secure-boot`")
+
+
+@pytest.mark.parametrize("match", [M1, SECURE])
+def test_grub_gets_its_configuration_on_any_node(match: Match) -> None:
+    decision = decide(Client(MAC, Firmware.GRUB, Arch.X64), match, Rules(PROFILES))
+    assert (decision.verdict, decision.profile) == (Verdict.SCRIPT, "debian-12")

@@ -25,7 +25,8 @@ MAC = Mac("52:54:00:00:00:01")
 IPXE = Client(MAC, Firmware.IPXE, Arch.X64)
 NAMES = ("local", "memtest", "rescue", "sanboot")
 PROFILES = {name: Profile(name, f"ipxe/{name}.ipxe") for name in NAMES} | {
-    name: Profile(name, "ipxe/debian.ipxe", installs=True) for name in ("debian-12", "wipe")
+    "debian-12": Profile("debian-12", "ipxe/debian.ipxe", installs=True),
+    "wipe": Profile("wipe", "ipxe/debian.ipxe", wipes=True),
 }
 INSTALLING = "netboot node install n1"
 
@@ -90,7 +91,7 @@ def test_a_profile_that_installs_nothing_goes_on_unless_the_state_says_what_boot
 @pytest.mark.parametrize("state", [state for state, _, _ in CASES])
 def test_who_called_home_is_not_erased_in_any_state(state: State) -> None:
     decision = boots(state, installed=True)
-    assert decision.profile is None or not PROFILES[decision.profile].installs
+    assert decision.profile is None or not PROFILES[decision.profile].erases
 
 
 @pytest.mark.parametrize("source", [BootSource.PXE, BootSource.CD, BootSource.NONE])
@@ -142,5 +143,9 @@ def test_the_profiles_that_states_boot_are_shipped() -> None:
     wanted = {profile for _, profile, _ in CASES if profile}
     assert wanted <= shipped.keys()
     assert not shipped["rescue"].installs
-    assert shipped["wipe"].installs
-    assert "wipe" not in installing(shipped)  # nobody means it who asks for an installation
+    assert shipped["wipe"].erases
+
+
+def test_who_asks_for_an_installation_means_no_profile_that_only_erases() -> None:
+    scrub = Profile("scrub", "ipxe/linux.ipxe", wipes=True)
+    assert installing({**PROFILES, "scrub": scrub}) == {"debian-12"}

@@ -11,10 +11,10 @@ from netboot.model import Answer, AnswerKind, Profile
 
 SHIPPED = load_profiles()
 NAMES = [
-    *("chain", "debian-12", "debian-13", "debian-13-arm64", "fedora", "linux"),
-    *("local", "memtest", "menu", "rescue", "sanboot", "ubuntu-24.04", "wipe"),
+    *("chain", "debian-12", "debian-13", "debian-13-arm64", "deploy", "fedora", "linux"),
+    *("local", "memtest", "menu", "rescue", "sanboot", "ubuntu-24.04", "volume", "wipe"),
 ]
-INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "fedora", "ubuntu-24.04", "wipe"]
+INSTALL = ["debian-12", "debian-13", "debian-13-arm64", "deploy", "fedora", "ubuntu-24.04"]
 OWN = 'script = "ipxe/own.ipxe"\n'
 
 
@@ -35,6 +35,7 @@ def own(*folders: Path) -> tuple[dict[str, Profile], list[str]]:
 def test_what_ships() -> None:
     assert list(SHIPPED) == NAMES
     assert [name for name in SHIPPED if SHIPPED[name].installs] == INSTALL
+    assert [name for name in SHIPPED if SHIPPED[name].wipes] == ["wipe"]
     assert SHIPPED["debian-12"].image == "debian-12"
     assert SHIPPED["debian-12"].vars["suite"] == "bookworm"
     assert SHIPPED["debian-13"].vars["suite"] == "trixie"
@@ -129,6 +130,7 @@ def test_every_key_there_is(folder: Path) -> None:
         ),
         ('script = "a"\n[answer]\nkind = "preseed"\nfile = "b\\\\c"', "answer.file: = "),
         ('script = "a"\ninstalls = "yes"', 'installs: = "yes": must be true or false'),
+        ('script = "a"\ninstalls = true\nwipes = true', "wipes: = true beside installs = true"),
         ('script = "a"\nkernel = ""', 'kernel: = "": must be text matching '),
         ('script = "a"\ninitrds = "initrd"', 'initrds: = "initrd": must be a list'),
         ('script = "a"\ninitrds = ["a b", "c\\nd"]', "initrds[1]: = "),

@@ -21,6 +21,7 @@ from netboot.answer.script import (
 )
 from netboot.errors import NotBootable
 from netboot.model import Arch, Client, Firmware, Image, Mac, Node, Profile, Server
+from netboot.volume import Volume
 
 GOLDEN = Path(__file__).parent / "golden" / "scripts"
 MAC = Mac("52:54:00:00:00:01")
@@ -47,6 +48,14 @@ def node(**variables: str) -> Node:
 def script(name: str, **variables: str) -> str:
     image = Image(PROFILES[name].image or "", IMAGE.version, {}) if PROFILES[name].image else None
     return render_script(node(**variables), CLIENT, PROFILES[name], image, SERVER, TOKEN_URL)
+
+
+def from_volume(**variables: str) -> str:
+    volume = Volume("v1", "iqn.2026-01.com.example:disk1", "192.0.2.5", chap_user="n1")
+    profile = PROFILES["volume"]
+    return render_script(
+        *(node(**variables), CLIENT, profile, None, SERVER, TOKEN_URL), volume=volume
+    )
 
 
 def own(folder: Path, text: str, **variables: str) -> str:
@@ -86,6 +95,7 @@ GOLDEN_SCRIPTS = {
     "memtest.ipxe": lambda: script("memtest", console="tty0 ttyS0,115200n8"),
     "rescue.ipxe": lambda: script("rescue"),
     "sanboot.ipxe": lambda: script("sanboot", sanboot_url="http://192.0.2.9/ipa.iso?node=n1"),
+    "volume.ipxe": from_volume,
     "chain.ipxe": lambda: script("chain", **TREES),
     "retry.ipxe": lambda: error_script(
         "templates/ipxe/debian.ipxe line 7: node n1: 'hostnam' is undefined", SERVER, MAC
@@ -206,12 +216,12 @@ def test_an_undefined_variable_in_a_users_template(tmp_path: Path) -> None:
 
 
 def test_an_undefined_variable_in_the_middle_of_a_joined_line() -> None:
-    lines = (resources.TEMPLATES / "ipxe" / "debian.ipxe").read_text().splitlines()
+    lines = (resources.TEMPLATES / "kernel" / "debian.ipxe").read_text().splitlines()
     line = next(n for n, text in enumerate(lines, 1) if "netcfg/get_netmask=" in text)
     with pytest.raises(NotBootable) as caught:
         script("debian-12", ip="192.0.2.7")
     assert str(caught.value) == (
-        f"templates/ipxe/debian.ipxe line {line}: node n1: 'netmask' is undefined"
+        f"templates/kernel/debian.ipxe line {line}: node n1: 'netmask' is undefined"
     )
 
 
@@ -302,7 +312,7 @@ def test_a_hostile_word_is_refused_by_its_place_and_not_repeated(value: str) -> 
     with pytest.raises(NotBootable) as caught:
         script("debian-12", hostname=value)
     told = str(caught.value)
-    assert re.match(r"templates/ipxe/debian.ipxe line \d+: node n1: a value has ", told)
+    assert re.match(r"templates/kernel/debian.ipxe line \d+: node n1: a value has ", told)
     assert value not in told
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -15,7 +16,7 @@ from netboot.lifecycle import Cause
 from netboot.model import Mac, Node, State
 from netboot.store import job_rows, job_shapes
 from netboot.store.group_shapes import GroupChange
-from netboot.store.job_shapes import Claimed, Fenced, Progress
+from netboot.store.job_shapes import Claimed, Fenced, Full, Progress, Starts
 from netboot.store.shapes import Conflict, NodeChange, Unknown
 from netboot.store.store import Store
 
@@ -308,13 +309,15 @@ class TestFenced:
     def test_a_late_write_changes_nothing(self, store: Store, late: Claimed) -> None:
         before = store.job(1), store.memory(1), came(store), store.get("n1")
         with pytest.raises(Fenced):
-            store.keep(late, b"late", seconds=LEASE, now=41.0, powers_on=True, touches=True)
+            store.keep(late, b"late", seconds=LEASE, now=41.0, touches=True)
+        with pytest.raises(Fenced):
+            store.count_start(late, Starts(9, 9, 60.0), 41.0)
         with pytest.raises(Fenced):
             store.release(late, WAITS, 41.0)
         with pytest.raises(Fenced):
             store.end(late, JobState.FAILED, "late", Cause.FAIL, 41.0)
         assert (store.job(1), store.memory(1), came(store), store.get("n1")) == before
-        assert store.powered_since(0.0) == 0
+        assert store.starts_full(0, Starts(1, 1, 60.0), 41.0) is None
 
     def test_nor_does_one_by_the_same_name_after_a_restart(self, alone: Store) -> None:
         alone.submit("n1", JobKind.INSTALL, "alice", now=5.0)
@@ -436,6 +439,20 @@ class TestEnded:
             alone.end(taken(alone), JobState.DONE, "seen", cause, 12.0)
         assert alone.get("n1").state is state
         assert alone.get("n2").state is State.INSTALLING
+
+    @pytest.mark.parametrize(
+        ("kind", "state"), [(JobKind.RESCUE, State.RESCUE), (JobKind.WIPE, State.WIPING)]
+    )
+    def test_what_interrupts_an_inspection_leads_back_to_before_it(
+        self, alone: Store, kind: JobKind, state: State
+    ) -> None:
+        alone.submit("n1", JobKind.INSPECT, "alice", now=5.0)
+        inspects = taken(alone)
+        alone.submit("n1", kind, "bob", now=6.0)
+        alone.end(inspects, JobState.DONE, "seen", Cause.INSPECTED, 12.0)
+        assert alone.get("n1").state is state
+        alone.cancel(2, "bob", now=13.0)
+        assert alone.get("n1").state is State.ENROLLED
 
     def test_the_jobs_of_a_removed_node_are_cancelled_with_it(self, store: Store) -> None:
         store.submit_all(["n1", "n2"], JobKind.INSTALL, "alice", now=5.0)
@@ -580,24 +597,61 @@ class TestPowered:
     """What the cap on power-ons is counted by."""
 
     def test_a_machine_is_unheard_from_its_power_on_to_its_discover(self, store: Store) -> None:
-        store.submit_all(["n1", "n2"], JobKind.INSTALL, "alice", now=5.0)
-        for now in (10.0, 20.0):
-            store.keep(taken(store, now=now), b"", seconds=900.0, now=now, powers_on=True)
-        assert (store.unheard(), store.powered_since(10.0), store.powered_since(10.1)) == (2, 2, 1)
+        jobs = store.submit_all(NAMES, JobKind.INSTALL, "alice", now=5.0)
+        two = Starts(2, 99, 60.0)
+        turns = [taken(store) for _ in jobs]
+        assert [store.count_start(turn, two, 10.0) for turn in turns] == [None, None, Full.AT_ONCE]
         store.append_events([event("n1", Kind.SCRIPT), event("n3", Kind.DISCOVER)])
-        assert store.unheard() == 2
+        assert store.starts_full(3, two, 11.0) is Full.AT_ONCE
         store.append_events([event("n1", Kind.DISCOVER)])
-        assert (store.unheard(), store.powered_since(10.0)) == (1, 2)
+        assert store.count_start(turns[2], two, 11.0) is None
+        assert store.starts_full(0, two, 11.0) is Full.AT_ONCE
         store.remove("n2")
-        assert store.unheard() == 0
+        assert store.starts_full(0, two, 11.0) is None
+
+    def test_a_start_counts_for_as_long_as_the_window_heard_or_not(self, store: Store) -> None:
+        store.submit_all(NAMES[:2], JobKind.INSTALL, "alice", now=5.0)
+        one = Starts(99, 1, 60.0)
+        first, second = taken(store), taken(store)
+        assert store.count_start(first, one, 10.0) is None
+        store.append_events([event("n1", Kind.DISCOVER)])
+        assert store.count_start(second, one, 70.0) is Full.PER_WINDOW
+        assert store.count_start(second, one, 70.1) is None
+
+    def test_a_job_is_not_in_its_own_way(self, store: Store) -> None:
+        store.submit("n1", JobKind.INSTALL, "alice", now=5.0)
+        one, turn = Starts(1, 1, 60.0), taken(store)
+        assert store.count_start(turn, one, 10.0) is None
+        assert store.count_start(turn, one, 11.0) is None
 
     def test_a_retried_job_is_not_counted_until_it_powers_on_again(self, alone: Store) -> None:
         alone.submit("n1", JobKind.INSTALL, "alice", now=5.0)
         claimed = taken(alone)
-        alone.keep(claimed, b"", seconds=LEASE, now=10.0, powers_on=True)
+        alone.count_start(claimed, Starts(1, 1, 60.0), 10.0)
         alone.end(claimed, JobState.FAILED, "no DISCOVER", Cause.FAIL, 11.0)
         alone.retry(1, "bob", now=12.0)
-        assert (alone.unheard(), alone.powered_since(0.0)) == (0, 1)
+        assert alone.starts_full(0, Starts(1, 2, 60.0), 12.0) is None
+        assert alone.starts_full(0, Starts(1, 1, 60.0), 12.0) is Full.PER_WINDOW
+
+    @pytest.mark.parametrize("starts", [Starts(3, 99, 60.0), Starts(99, 3, 60.0)])
+    def test_replicas_that_race_start_as_many_as_they_may_and_no_more(
+        self, database_url: str, starts: Starts
+    ) -> None:
+        names = [f"r{number}" for number in range(16)]
+        with Store(database_url) as one, Store(database_url) as other:
+            for name in names:
+                one.add(Node(name, (), "debian-12"))
+            one.submit_all(names, JobKind.INSTALL, "alice", now=5.0)
+            turns = [taken(one) for _ in names]
+            together = Barrier(len(turns))
+
+            def start(number: int) -> Full | None:
+                together.wait(60)
+                return (one, other)[number % 2].count_start(turns[number], starts, 10.0)
+
+            with ThreadPoolExecutor(len(turns)) as threads:
+                said = list(threads.map(start, range(len(turns))))
+        assert said.count(None) == 3
 
 
 class TestBmcLock:

@@ -5,14 +5,17 @@ has one (host name, addresses, locale) stands on the kernel's command line, whic
 
 A template whose name ends in ``.j2`` is filled in for each machine; its names are those of a
 script, and ``mirror``: ``mirror.protocol``, ``mirror.host`` (with a port where there is one),
-``mirror.directory``. Any other file is a user's own and is served as it is, byte for byte.
+``mirror.directory``; and ``disk_image`` (``netboot.answer.disk_image``). Any other file is a user's
+own and is served as it is, byte for byte.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from netboot.answer.disk_image import disk_image_names
 from netboot.answer.render import SHIPPED, Names, Templates, missing
+from netboot.answer.san import CHAP_FILE
 from netboot.answer.script import context, subject
 from netboot.errors import NotBootable, NotServed
 from netboot.model import AnswerKind, Image, Mac, Node, Profile, Server
@@ -37,11 +40,14 @@ ANSWER_FILES: Mapping[AnswerKind, tuple[str, ...]] = MappingProxyType(
         AnswerKind.KICKSTART: ("ks.cfg",),
         AnswerKind.NOCLOUD: ("user-data", "meta-data", *NOTHING),
         AnswerKind.IGNITION: ("config.ign",),
+        AnswerKind.DEPLOY: ("deploy.sh",),
     }
 )
 """What is served below a boot's own URL for each kind; the first is the answer file itself."""
 
-SECRET_FILES = frozenset(names[0] for names in ANSWER_FILES.values())
+NO_IMAGES: Mapping[str, Image] = MappingProxyType({})
+
+SECRET_FILES = frozenset(names[0] for names in ANSWER_FILES.values()) | {CHAP_FILE}
 """Given once in a boot: they hold password hashes and what else a site writes into them."""
 
 
@@ -54,6 +60,7 @@ def render_answer(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     *,
     mac: Mac | None = None,
     image: Image | None = None,
+    images: Mapping[str, Image] = NO_IMAGES,
     token_url: str | None = None,
     templates: Templates = SHIPPED,
 ) -> bytes:
@@ -67,6 +74,7 @@ def render_answer(  # noqa: PLR0913 -- each is a fact of its own that one boot n
         mirror_url: the Debian mirror it installs from, ``http://host/debian``, where one is known.
         mac: whose token was shown; a registered machine's first address where None is given.
         image: the image it was started from.
+        images: every image by name; one of them may be written to its disk.
         token_url: base of this boot's own files.
         templates: where templates are looked up.
 
@@ -87,6 +95,7 @@ def render_answer(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     if not template.endswith(RENDERED):
         return templates.read(template, whom)
     values = context(node, address, profile, image, server, token_url)
+    values["disk_image"] = disk_image_names(node, profile, images, server)
     values["mirror"] = _mirror_names(mirror_url, whom)
     return templates.render(template, values, whom).encode("utf-8")
 

@@ -7,9 +7,10 @@ is only there to give hostile names one clear answer and a bounded cost.
 Served names:
 
 - ``images/<image>/<file>`` for every file of every image;
-- the files of the image ``ipxe`` also at the root (``snponly.efi``, ``arm64/snponly.efi``),
-  since firmware is told these names in a DHCP field of 128 bytes, and iPXE and shim look
-  beside them for more.
+- the files of the images ``ipxe`` and ``secure-boot`` also at the root (``snponly.efi``,
+  ``arm64/snponly.efi``, ``sb/bootx64.efi``), since firmware is told these names in a DHCP field
+  of 128 bytes, and iPXE and shim look beside them for more. shim 16.1, started by HTTP Boot, puts
+  two slashes after its folder.
 
 One leading slash is taken off: firmware sends ``/snponly.efi`` and ``snponly.efi`` alike.
 Percent-decoding is HTTP's business and done exactly once, before a name comes here; ``%`` is a
@@ -26,7 +27,12 @@ MAX_NAME = 255
 """Bytes of a name; a TFTP request may be 512 long and an HTTP one far longer."""
 
 AT_ROOT = "ipxe"
-"""The image whose files are also served without a folder."""
+"""The image of the loaders every machine begins with, also served without a folder."""
+
+SECURE_BOOT = ("secure-boot", "secure-boot-arm64")
+"""The images of the loaders firmware with Secure Boot accepts, also served without a folder."""
+
+_BESIDE_SHIM = "sb//"
 
 _LETTERS = re.compile(r"[ -\[\]-~]+")  # printable ASCII but the backslash
 _NOT_COMPONENTS = frozenset({"", ".", ".."})
@@ -40,13 +46,19 @@ class Catalogue:
         for image in images:
             for name, file in image.files.items():
                 self._files[f"images/{image.name}/{name}"] = file
-                if image.name == AT_ROOT:
+                if image.name in {AT_ROOT, *SECURE_BOOT}:
                     self._files[name] = file
 
     @property
     def names(self) -> Iterable[str]:
         """Every served name."""
         return self._files.keys()
+
+    def discs(self, image: str) -> list[str]:
+        """The CDs of an image, without its folders': their names there."""
+        folder = f"images/{image}/"
+        below = (name.removeprefix(folder) for name in self._files if name.startswith(folder))
+        return sorted(name for name in below if name.endswith(".iso") and "/" not in name)
 
     def find(self, name: str) -> ImageFile:
         """Look a requested name up.
@@ -56,6 +68,8 @@ class Catalogue:
                 short and printable whatever was asked.
         """
         wanted = name.removeprefix("/")
+        if wanted.startswith(_BESIDE_SHIM):
+            wanted = wanted.replace("//", "/", 1)
         if problem := _problem(wanted):
             raise NotServed(f"{_shown(name)}: {problem}")
         if wanted not in self._files:

@@ -8,6 +8,8 @@ command is an error, never quietly mended. Which guard it passes says the templa
 - ``.ipxe``: one word of printable ASCII without quotes, backquotes, backslash or ``$`` (iPXE
   expands ``${…}`` after it has split a line into words), and no word that iPXE itself takes for
   syntax (``||``, ``&&``, ``;``, ``#…``). Where several words are meant: ``{{ x | words }}``.
+- ``.cfg`` (GRUB's): the same words, with a backslash before what means something to GRUB
+  (``{};|&<>()$*?`` and others), so that it is a letter like any other.
 - ``.yaml.j2``, ``.json.j2``, ``.ign.j2``: letters, digits and ``._/:@%+=,-``, which need no quotes
   wherever they stand. Any other value, a list too: ``{{ x | tojson }}``, which brings its quotes.
 - Everything else, answer files first: one line without control characters that does not end in
@@ -24,11 +26,16 @@ from markupsafe import Markup
 SCRIPT = ".ipxe"
 """How the name of a script's template ends."""
 
+CONFIG = ".cfg"
+"""How the name of a template of a configuration for GRUB ends."""
+
 _QUOTED = (".yaml.j2", ".json.j2", ".ign.j2")
 _WORD = re.compile(r"[!#%&(-\[\]^_a-~]*")
 _WORDS = re.compile(r"[ !#%-\[\]^_a-~]*")
 _BARE = re.compile(r"[\w./:@%+=,-]*", re.ASCII)
 _IPXE_SYNTAX = re.compile(r"[|&;]+|#.*")
+_GRUB_SYNTAX = re.compile(r"[^\w./:=,@%+ \"-]", re.ASCII)
+_URL = re.compile(r"http://(?P<host>[0-9A-Za-z.-]+(:[0-9]+)?)(?P<path>/[!-~]*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_PLAIN = re.compile(r"[^ !%'-:<-\[\]^_a-{}~]")
 _CRYPT = re.compile(r"!|\$(?:y|gy|7|2[aby]|6|5)\$[./0-9A-Za-z$=,]{20,200}")
@@ -36,6 +43,12 @@ _CRYPT = re.compile(r"!|\$(?:y|gy|7|2[aby]|6|5)\$[./0-9A-Za-z$=,]{20,200}")
 
 class Words(str):
     """Several words that have been checked and may stand in an iPXE script as they are."""
+
+    __slots__ = ()
+
+
+class ForGrub(Words):
+    """Words that have been checked and may stand in GRUB's configuration as they are."""
 
     __slots__ = ()
 
@@ -55,6 +68,10 @@ def guarded(context: Context, value: object) -> str:
     name = context.name or ""
     if name.endswith(SCRIPT):
         return text if isinstance(text, Words) else _word(text)
+    if name.endswith(CONFIG):
+        if isinstance(text, ForGrub):
+            return text
+        return _for_grub(text if isinstance(text, Words) else _word(text))
     if name.endswith(_QUOTED):
         return text if isinstance(text, Markup) else _bare(text)
     return _line(text)
@@ -75,6 +92,27 @@ def _words(value: object) -> Words:
     if not _WORDS.fullmatch(text) or any(map(_IPXE_SYNTAX.fullmatch, text.split())):
         raise UnsafeError("a value has something in it that means a command to iPXE")
     return Words(text)
+
+
+def _for_grub(text: str) -> ForGrub:
+    return ForGrub(_GRUB_SYNTAX.sub(r"\\\g<0>", text))
+
+
+def _grub(value: object) -> ForGrub:
+    """Make one line for GRUB of a block for iPXE, whose own quotes stay."""
+    return _for_grub(" ".join(str(value).split()))
+
+
+def _grub_title(value: object) -> ForGrub:
+    """Make one word for GRUB of several, such as the title of a menu's entry."""
+    return ForGrub(_for_grub(_words(value)).replace(" ", r"\ "))
+
+
+def _grub_file(value: object) -> ForGrub:
+    """Name the file of a URL as GRUB does: ``(http,host:port)/path``."""
+    if not (found := _URL.fullmatch(_word(str(value)))):
+        raise UnsafeError("a file must be one at http://…, which is all that GRUB can fetch")
+    return ForGrub(f"(http,{found['host']}){_for_grub(found['path'])}")
 
 
 def _bare(text: str) -> str:
@@ -118,5 +156,13 @@ def _oneline(text: str) -> str:
     return " ".join(text.split()) + "\n"
 
 
-FILTERS = {"crypted": _crypted, "oneline": _oneline, "sh": _sh, "words": _words}
+FILTERS = {
+    "crypted": _crypted,
+    "grub": _grub,
+    "grub_file": _grub_file,
+    "grub_title": _grub_title,
+    "oneline": _oneline,
+    "sh": _sh,
+    "words": _words,
+}
 """What a template may say of a value or a block, beside Jinja's own."""

@@ -44,6 +44,10 @@ def linux_names(
     def filled(text: str, key: str) -> str:
         return templates.fill(text, f"profile {profile.name}: {key}", values, whom)
 
+    def said(initrd: str) -> bool:
+        """One that is filled in with nothing is left out."""
+        return filled(initrd, "initrds") != ""
+
     def fetched(text: str, key: str) -> str:
         name = filled(text, key)
         if _URL.fullmatch(name):
@@ -64,7 +68,7 @@ def linux_names(
     return Names(
         {
             "kernel": fetched(profile.kernel, "kernel") if profile.kernel else without,
-            "initrds": tuple(fetched(initrd, "initrds") for initrd in profile.initrds),
+            "initrds": tuple(fetched(text, "initrds") for text in profile.initrds if said(text)),
             "args": filled(profile.args, "args"),
         }
     )

@@ -47,6 +47,8 @@ class _File(Checked, frozen=True):
     image: Name | None = None
     answer: _Answer | None = None
     installs: bool = False
+    wipes: bool = False
+    volume: bool = False
     kernel: FileText | None = None
     initrds: Annotated[tuple[FileText, ...], Meta(max_length=MAX_INITRDS)] = ()
     args: ArgsText = ""
@@ -113,12 +115,17 @@ def _profile(path: Path) -> Profile:
         problem = "a profile's file is named by a-z, 0-9, '.' and '-', at most 63 of them"
         raise ConfigError(str(path), "", problem)
     raw = convert(read_toml(path), _File, str(path))
+    if raw.installs and raw.wipes:
+        problem = "= true beside installs = true: a profile that installs erases the disk anyway"
+        raise ConfigError(str(path), "wipes", problem)
     return Profile(
         name=path.stem,
         script=raw.script,
         image=raw.image,
         answer=Answer(raw.answer.kind, raw.answer.file) if raw.answer else None,
         installs=raw.installs,
+        wipes=raw.wipes,
+        volume=raw.volume,
         kernel=raw.kernel or "",
         initrds=raw.initrds,
         args=raw.args,

@@ -12,8 +12,11 @@ A script's names, the same for every template:
 - ``image.name``, ``image.version``, ``image.url``: only where the profile has an image;
 - ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
   are, only where it has a token;
-- ``profile.name``, ``profile.description``, ``profile.installs``; ``profile.answer``, the answer
-  file's kind, only where there is one; and ``profiles``: what a menu may offer, each the same;
+- ``profile.name``, ``profile.description``, ``profile.installs``, ``profile.erases`` (also where it
+  installs nothing); ``profile.answer``, the answer file's kind, only where there is one; and
+  ``profiles``: what a menu may offer, each the same;
+- ``volume.name``, ``volume.uri``, ``volume.initiator``, ``volume.chap`` (whether its target asks
+  who logs in) and ``volume.failed`` (what to say where it fails): only where the node has a volume;
 - ``linux.kernel``, ``linux.initrds`` (URLs) and ``linux.args``: the profile's own, filled in;
 - ``countdown``: seconds in which a person can stop an installation, 0 where nothing is to stop;
 - ``retry.tries``, ``retry.pause``: how a script that failed begins again.
@@ -26,14 +29,16 @@ left hanging without a word.
 import functools
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from netboot.answer.guards import plain
 from netboot.answer.linux import linux_names
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import SHIPPED, Names, Templates
+from netboot.answer.san import volume_names
 from netboot.errors import NotBootable
 from netboot.model import Client, Image, Mac, Node, Profile, Server
+from netboot.volume import Volume
 
 MAX_COMMAND_LINE = 2048
 """x86 Linux's COMMAND_LINE_SIZE, its closing NUL included; more is cut off without a word."""
@@ -43,6 +48,9 @@ MAX_PROBLEM = 600
 
 COUNTDOWN = "5"
 """Seconds of the countdown before an installation; the variable ``countdown`` says otherwise."""
+
+MAX_SERVERS = 8
+"""Addresses of ours that the script of a virtual medium tries."""
 
 RETRY_TRIES = 10
 RETRY_PAUSE = 10
@@ -62,6 +70,7 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     server: Server,
     token_url: str | None,
     *,
+    volume: Volume | None = None,
     profiles: Iterable[Profile] | None = None,
     templates: Templates = SHIPPED,
 ) -> str:
@@ -74,6 +83,7 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
         image: the fetched image of ``profile.image``.
         server: where it finds us.
         token_url: base of this boot's own files, ``http://…/node/<token>``.
+        volume: what is attached to the node.
         profiles: what a menu offers; those that ship with us where None is given.
         templates: where templates are looked up.
 
@@ -89,6 +99,7 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     values = context(node, client.mac, profile, image, server, token_url)
     offered = _built_in() if profiles is None else tuple(profiles)
     values["profiles"] = tuple(_profile_names(offer) for offer in offered)
+    values["volume"] = volume_names(volume, node, whom)
     values["countdown"] = _countdown(node, profile, whom)
     values["linux"] = linux_names(profile, image, server, values, templates, whom)
     text = templates.render(profile.script, values, whom)
@@ -96,13 +107,14 @@ def render_script(  # noqa: PLR0913 -- each is a fact of its own that one boot n
     return text
 
 
-def error_script(problem: str, server: Server, mac: Mac) -> str:
+def error_script(problem: str, server: Server, mac: Mac, template: str = "ipxe/retry.ipxe") -> str:
     """A script that shows a problem, waits, asks again and restarts the machine in the end.
 
     Args:
         problem: any text; what iPXE would take for a command is shown as ``?``.
         server: where it finds us.
         mac: whose script is asked for again.
+        template: says it in the language of whoever reads it.
     """
     lines = textwrap.wrap(plain(problem[:MAX_PROBLEM]), _SCREEN_COLUMNS)
     values = {
@@ -111,7 +123,7 @@ def error_script(problem: str, server: Server, mac: Mac) -> str:
         "server": _server_names(server),
         "boot": Names({"mac": mac}),
     }
-    return SHIPPED.render("ipxe/retry.ipxe", values, "error script")
+    return SHIPPED.render(template, values, "error script")
 
 
 def bootstrap_script(server: Server, *, templates: Templates = SHIPPED) -> str:
@@ -133,6 +145,36 @@ def autoexec_script(server: Server, *, templates: Templates = SHIPPED) -> str:
         NotBootable: the template cannot be filled in.
     """
     return _without_node("ipxe/autoexec.ipxe", server, templates)
+
+
+def springboard_script(
+    template: str, mac: Mac, servers: Sequence[Server], *, templates: Templates = SHIPPED
+) -> str:
+    """For iPXE or GRUB from a virtual CD or a USB stick: bring a NIC up and ask for ``mac``'s own.
+
+    Args:
+        template: of ``netboot.answer.springboard.SCRIPTS``.
+        mac: the registered address the medium was made for; its NICs may have others.
+        servers: where it finds us, tried in turn and each by its address, as nobody may have told
+            it of a name server; at least one, and ``MAX_SERVERS`` are.
+        templates: where templates are looked up.
+
+    Raises:
+        NotBootable: the template cannot be filled in.
+    """
+    found = tuple(map(_server_names, servers[:MAX_SERVERS]))
+    values: dict[str, object] = {"server": found[0], "servers": found, "retry": _RETRY}
+    values["boot"] = Names({"mac": mac})
+    return templates.render(template, values, f"machine {mac}")
+
+
+def first_config(server: Server, *, templates: Templates = SHIPPED) -> str:
+    """For a GRUB that has just begun: ask for the configuration of the machine it runs on.
+
+    Raises:
+        NotBootable: the template cannot be filled in.
+    """
+    return _without_node("grub/grub.cfg", server, templates)
 
 
 def context(
@@ -187,7 +229,7 @@ def _variables(node: Node | None, profile: Profile) -> Names:
 
 
 def _countdown(node: Node | None, profile: Profile, whom: str) -> int:
-    if not profile.installs:
+    if not profile.erases:
         return 0
     variables = _variables(node, profile)
     seconds = str(variables["countdown"]) if "countdown" in variables else COUNTDOWN
@@ -206,6 +248,7 @@ def _profile_names(profile: Profile) -> Names:
         "name": profile.name,
         "description": profile.description,
         "installs": profile.installs,
+        "erases": profile.erases,
     }
     if profile.answer is not None:
         names["answer"] = profile.answer.kind.value

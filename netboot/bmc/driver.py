@@ -1,5 +1,6 @@
 """What every BMC driver can do. One file a protocol implements it; all calls block."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from netboot.bmc.model import BootOverride, Hardware, Observed, PowerAction, Rung
@@ -78,8 +79,27 @@ class HasConsole(Protocol):
 
 
 @runtime_checkable
+class ReadsImages(Protocol):
+    """A driver whose BMC reads an image itself, where it is inserted."""
+
+    def image_schemes(self) -> Sequence[str]:
+        """The schemes of URLs that it reads from, such as ``http``; may read the BMC."""
+
+
+@runtime_checkable
 class HasScreen(Protocol):
     """A driver that may see the screen."""
 
     def screenshot(self) -> bytes | None:
         """What the machine shows, as PNG or JPEG; None where this BMC does not see it."""
+
+
+@runtime_checkable
+class HasBios(Protocol):
+    """A driver that may know the machine's BIOS attributes."""
+
+    def bios(self) -> Mapping[str, object]:
+        """Those in force, by name; they are never none."""
+
+    def set_bios(self, attributes: Mapping[str, str | int | bool]) -> str | None:
+        """Have these from the machine's next start on; the others stay as they are."""

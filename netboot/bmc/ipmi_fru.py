@@ -46,6 +46,7 @@ def hardware(request: Request) -> Hardware:
         uuid=str(UUID(bytes_le=guid)) if len(guid) == 16 and any(guid) else None,  # noqa: PLR2004 -- a GUID
         bmc_version=_version(device),
         capabilities=frozenset({"ipmi"}),
+        iscsi_boot=False,
     )
 
 

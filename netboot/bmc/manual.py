@@ -33,6 +33,7 @@ _BOOT = {
     BootTarget.HTTP: "boot by HTTP from the network",
     BootTarget.DISK: "boot from its disk",
     BootTarget.CD: "boot from the CD",
+    BootTarget.ISCSI: "boot from its iSCSI volume",
     BootTarget.BIOS: "enter its firmware's set-up",
     BootTarget.NONE: "boot in its own order",
 }

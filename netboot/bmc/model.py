@@ -30,6 +30,7 @@ class BootTarget(StrEnum):
     HTTP = "http"
     DISK = "disk"
     CD = "cd"
+    ISCSI = "iscsi"  # the volume that its firmware was told
     BIOS = "bios"  # the firmware's set-up
     NONE = "none"  # no override: its own boot order
 
@@ -98,7 +99,12 @@ class Nic:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a BMC says the machine is; None is "not said"."""
+    """What a BMC says the machine is; None is "not said".
+
+    Attributes:
+        capabilities: what can be done through its BMC.
+        iscsi_boot: whether that has ``iscsi_boot``, its firmware's iSCSI; None where nobody asked.
+    """
 
     manufacturer: str | None = None
     model: str | None = None
@@ -113,6 +119,7 @@ class Hardware:
     memory_mib: int | None = None
     nics: tuple[Nic, ...] = ()
     capabilities: frozenset[str] = frozenset()
+    iscsi_boot: bool | None = None
 
 
 class Rung(StrEnum):

@@ -98,6 +98,8 @@ class Quirk(checked.Checked, frozen=True):
         locked_during_post: the override and BIOS settings cannot be written during POST.
         iscsi: where firmware's iSCSI is set up: ``network-device-functions`` by DSP0268, or
             ``hpe-oem``, a resource under Bios.
+        iscsi_pending: what is written to a NetworkDeviceFunction waits in its settings resource
+            until the machine starts.
         screenshot: a path whose GET gives what the machine shows, "" without one.
     """
 
@@ -146,6 +148,7 @@ class Quirk(checked.Checked, frozen=True):
     same_power_refused: bool = False
     locked_during_post: bool = False
     iscsi: Literal["network-device-functions", "hpe-oem", "none"] = "network-device-functions"
+    iscsi_pending: bool = False
     screenshot: str = ""
 
 

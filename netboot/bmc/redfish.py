@@ -4,13 +4,14 @@ Every reading is a fresh GET. What vendors do otherwise is asked of ``quirks``, 
 of itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from netboot.bmc import redfish_boot, redfish_inventory, redfish_power, redfish_screen
+from netboot.bmc import redfish_bios, redfish_boot, redfish_inventory, redfish_power, redfish_screen
 from netboot.bmc.address import Address
 from netboot.bmc.driver import Driver, HasConsole, SerialLine
+from netboot.bmc.iscsi import IscsiTarget
 from netboot.bmc.model import (
     BootMode,
     BootOverride,
@@ -20,10 +21,13 @@ from netboot.bmc.model import (
     Observed,
     PowerAction,
     Rung,
+    Secret,
     Tls,
 )
-from netboot.bmc.redfish_boot import etags, link, part
+from netboot.bmc.redfish_boot import etags, part
 from netboot.bmc.redfish_http import Connection, Reply, Timing
+from netboot.bmc.redfish_iscsi import DeviceFunctions
+from netboot.bmc.redfish_iscsi_hpe import HpeInitiator
 from netboot.bmc.redfish_media import patch
 from netboot.bmc.redfish_system import System
 from netboot.bmc.redfish_words import Json
@@ -32,6 +36,7 @@ from netboot.errors import BmcError
 _PATCHES = (Rung.FULL_BODY, Rung.IF_MATCH, Rung.SETTINGS)
 _ALONE = frozenset({BootTarget.PXE, BootTarget.HTTP, BootTarget.DISK})
 _BY_CD = frozenset({BootTarget.PXE, BootTarget.HTTP, BootTarget.CD})
+_NOT_BY_IPMI = frozenset({BootTarget.HTTP, BootTarget.ISCSI})
 _STARTS = frozenset({PowerAction.ON, PowerAction.CYCLE, PowerAction.RESET})
 
 OpenIpmi = Callable[[int], Driver]
@@ -98,14 +103,17 @@ class RedfishDriver:
         """The ladder of this BMC: the way its quirks name comes before the other ways to PATCH."""
         system = self._system.read().said
         found: list[Rung] = []
-        if self._system.quirk.boot_patch == "works":
+        remote = wanted.target is BootTarget.ISCSI
+        if self._system.quirk.boot_patch == "works" and (
+            not remote or redfish_boot.boots_remotely(system)
+        ):
             found += self._ways(system)
             is_uefi = wanted.mode is not BootMode.BIOS
             if wanted.target is BootTarget.PXE and is_uefi and redfish_boot.boots_http(system):
                 found.append(Rung.UEFI_HTTP)
         if wanted.target in _BY_CD and self._system.media.usable:
             found.append(Rung.VIRTUAL_MEDIA)
-        if self._open_ipmi and wanted.target is not BootTarget.HTTP and self._system.ipmi_port:
+        if self._open_ipmi and wanted.target not in _NOT_BY_IPMI and self._system.ipmi_port:
             found.append(Rung.IPMI)
         if wanted.target in _ALONE:
             found.append(Rung.CYCLE_ONLY)
@@ -134,13 +142,45 @@ class RedfishDriver:
         """Insert the image at ``url``, and wait for the BMC's task if it makes one of it."""
         return "; ".join(self._system.media.insert(url, slot)) or None
 
+    def image_schemes(self) -> Sequence[str]:
+        """The schemes that this kind of BMC reads images by."""
+        return self._system.quirk.media_schemes
+
     def eject(self, slot: str | None = None) -> str | None:
         """Empty the slot, and wait until it shows empty."""
         return "; ".join(self._system.media.eject(slot)) or None
 
+    def boot_mode(self) -> BootMode | None:
+        """How the firmware boots."""
+        return redfish_boot.mode(self._system.read().said)
+
+    def iscsi_target(self, macs: Sequence[str]) -> IscsiTarget | None:
+        """What the firmware boots from at its next start."""
+        return self._iscsi.read(macs)
+
+    def set_iscsi_boot_target(
+        self, target: IscsiTarget, secret: Secret | None, macs: Sequence[str]
+    ) -> str | None:
+        """Have the firmware boot from ``target``, by the standard or as its vendor has it."""
+        self._connection.hide(secret)
+        return "; ".join(self._iscsi.set(target, secret, macs)) or None
+
+    def clear_iscsi_boot_target(self, macs: Sequence[str]) -> str | None:
+        """Have the firmware boot from no LUN."""
+        return "; ".join(self._iscsi.clear(macs)) or None
+
+    def bios(self) -> Mapping[str, object]:
+        """The BIOS attributes in force."""
+        return redfish_bios.read(self._connection, self._system.read().said)
+
+    def set_bios(self, attributes: Mapping[str, str | int | bool]) -> str | None:
+        """Have these BIOS attributes from the machine's next start on."""
+        return self._write_bios(self._system.read().said, attributes).request
+
     def inspect(self) -> Hardware:
         """Read what the machine is."""
         system = self._system.read().said
+        iscsi = self._system.iscsi
         sets_boot = self._system.quirk.boot_patch == "works"
         can = {
             "redfish": True,
@@ -148,6 +188,7 @@ class RedfishDriver:
             "uefi-http": sets_boot and redfish_boot.boots_http(system),
             "virtual-media": self._system.media.usable,
             "ipmi": self._system.ipmi_port is not None,
+            "iscsi_boot": iscsi is not None and iscsi.usable,
         }
         return redfish_inventory.hardware(
             self._connection,
@@ -174,6 +215,13 @@ class RedfishDriver:
         if self._ipmi is not None:
             self._ipmi.close()
         self._connection.close()
+
+    @property
+    def _iscsi(self) -> DeviceFunctions | HpeInitiator:
+        found = self._system.iscsi
+        if found is None:
+            raise BmcError(f"{self._system.quirk.label} cannot set the firmware's iSCSI up")
+        return found
 
     def _boot(self, system: Json) -> BootOverride | None:
         """The override in force, or the one that waits in the settings resource."""
@@ -226,14 +274,7 @@ class RedfishDriver:
         return patch(self._connection, path, body, tuple(etags(system.said, system.etag, quirk)))
 
     def _write_bios(self, system: Json, attributes: Json) -> Reply:
-        path = link(system, "Bios")
-        if path is None:
-            raise BmcError("the BMC has no place for the URL of HTTP boot")
-        bios = self._connection.get(path)
-        named = link(part(bios.said, "@Redfish.Settings"), "SettingsObject")
-        settings = self._connection.get(named or f"{path}/Settings")
-        matches = tuple(etags(settings.said, settings.etag, self._system.quirk))
-        return patch(self._connection, named or f"{path}/Settings", attributes, matches)
+        return redfish_bios.write(self._connection, system, self._system.quirk, attributes)
 
     def _set_by_ipmi(self, wanted: BootOverride) -> str | None:
         port = self._system.ipmi_port

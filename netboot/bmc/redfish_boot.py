@@ -14,6 +14,7 @@ _TARGETS = {
     BootTarget.HTTP: "UefiHttp",
     BootTarget.DISK: "Hdd",
     BootTarget.CD: "Cd",
+    BootTarget.ISCSI: "RemoteDrive",
     BootTarget.BIOS: "BiosSetup",
 }
 _READ = {name: target for target, name in _TARGETS.items()} | {"UsbCd": BootTarget.CD}
@@ -34,9 +35,13 @@ def read(system: Json) -> BootOverride | None:
     target = _READ.get(str(boot.get(f"{_PREFIX}Target")), BootTarget.NONE)
     if enabled == "Disabled" or target is BootTarget.NONE:
         return BootOverride(BootTarget.NONE)
-    mode = _READ_MODES.get(str(boot.get(f"{_PREFIX}Mode")))
     url = boot.get(_URL) if target is BootTarget.HTTP else None
-    return BootOverride(target, enabled == "Once", mode, str(url) if url else None)
+    return BootOverride(target, enabled == "Once", mode(system), str(url) if url else None)
+
+
+def mode(system: Json) -> BootMode | None:
+    """How the firmware boots, whether anything overrides its order or not."""
+    return _READ_MODES.get(str(part(system, "Boot").get(f"{_PREFIX}Mode")))
 
 
 def other_target(system: Json) -> str | None:
@@ -60,11 +65,11 @@ def body(wanted: BootOverride, quirk: Quirk, system: Json) -> Json:
     boot[f"{_PREFIX}Target"] = target_name(wanted.target, quirk, system)
     if wanted.target is BootTarget.NONE:
         boot[f"{_PREFIX}Enabled"] = "Disabled"
-    mode = f"{_PREFIX}Mode"
-    if wanted.mode is not None and (quirk.boot_has_mode or mode in now):
-        boot[mode] = _MODES[wanted.mode]
-    elif now.get(mode) and (quirk.boot_always_full or quirk.name == GENERIC):
-        boot[mode] = now[mode]
+    key = f"{_PREFIX}Mode"
+    if wanted.mode is not None and (quirk.boot_has_mode or key in now):
+        boot[key] = _MODES[wanted.mode]
+    elif now.get(key) and (quirk.boot_always_full or quirk.name == GENERIC):
+        boot[key] = now[key]
     if wanted.target is BootTarget.HTTP and wanted.url and quirk.http_url_property == _URL:
         boot[_URL] = wanted.url
     return {"Boot": boot}
@@ -74,7 +79,7 @@ def bios_url(wanted: BootOverride, quirk: Quirk) -> Json | None:
     """The BIOS attribute that has the URL of HTTP boot, where Boot has no place for it."""
     if wanted.target is not BootTarget.HTTP or not wanted.url or quirk.http_url_property == _URL:
         return None
-    return {"Attributes": {quirk.http_url_property: wanted.url}}
+    return {quirk.http_url_property: wanted.url}
 
 
 def target_name(target: BootTarget, quirk: Quirk, system: Json) -> str:
@@ -94,6 +99,11 @@ def allowed(system: Json) -> tuple[str, ...]:
 def boots_http(system: Json) -> bool:
     """Whether UEFI HTTP boot is among them."""
     return _TARGETS[BootTarget.HTTP] in allowed(system)
+
+
+def boots_remotely(system: Json) -> bool:
+    """Whether a remote drive is among them."""
+    return _TARGETS[BootTarget.ISCSI] in allowed(system)
 
 
 def settings_path(resource: Json, quirk: Quirk) -> str | None:

@@ -25,14 +25,12 @@ import sushy.exceptions  # type: ignore[import-untyped]
 import sushy.main  # type: ignore[import-untyped]
 
 from netboot.bmc.address import Address
-from netboot.bmc.model import Login, Tls
+from netboot.bmc.model import Login, Secret, Tls
 from netboot.bmc.redfish_transport import Transport, why_lost
-from netboot.bmc.redfish_words import Json, is_busy, parsed, retry_after, unsigned, words
+from netboot.bmc.redfish_words import Json, is_busy, parsed, retry_after, shown, unsigned, words
 from netboot.errors import BmcError
 
 ROOT = "/redfish/v1/"
-LONGEST_REQUEST = 400
-"""Characters of a request that are kept for people."""
 
 _log = logging.getLogger("sushy")
 if _log.level == logging.NOTSET:
@@ -43,6 +41,7 @@ _REFUSED = (sushy.exceptions.SushyError, AttributeError, KeyError, TypeError, Va
 _PERHAPS_ACTED = frozenset({500, 502, 504})
 _UNDER_WAY = frozenset({"New", "Starting", "Running", "Pending", "Service", "Stopping"})
 _FAILED = frozenset({"Exception", "Killed", "Cancelled", "Interrupted"})
+_ELLIPSIS = "…".encode()
 
 _T = TypeVar("_T")
 
@@ -109,6 +108,7 @@ class Connection:
         self._is_open = False
         self._auth: Any = None  # while there is a session
         self._last: requests.Response | None = None
+        self._hidden: bytes = b""
         host = f"[{address.host}]" if ":" in address.host else address.host
         scheme = "https" if address.tls else "http"
         self._base = f"{scheme}://{host}:{address.port}"
@@ -203,6 +203,10 @@ class Connection:
         if state in _FAILED:
             raise BmcError(f"{reply.request}: {state}: {words(seen.said)}", request=reply.request)
 
+    def hide(self, secret: Secret | None) -> None:
+        """Have what a BMC answers never repeat ``secret``, whatever is asked from now on."""
+        self._hidden = json.dumps(secret.reveal())[1:-1].encode() if secret else b""
+
     def opened(self) -> tuple[requests.Session, str]:
         """What carries requests that are not Redfish's, logged in, and the URL before a path."""
         if not self._is_open:
@@ -278,7 +282,7 @@ class Connection:
         return Reply(
             request,
             response.status_code,
-            parsed(response.content) or {},
+            self._parsed(response) or {},
             response.headers.get("ETag"),
             response.headers.get("Location"),
         )
@@ -298,12 +302,16 @@ class Connection:
     def _keep(self, response: requests.Response) -> None:
         self._last = response
 
+    def _parsed(self, response: requests.Response) -> Json | None:
+        content = response.content
+        return parsed(content.replace(self._hidden, _ELLIPSIS) if self._hidden else content)
+
     def _refusal(self, method: str, path: str, request: str = "") -> BmcError:
         """What the last response says, which is an error or makes no sense."""
         response = self._last
         if response is None:
             return BmcError(f"{method} {path}: the reply makes no sense", request=request)
-        status, said = response.status_code, parsed(response.content)
+        status, said = response.status_code, self._parsed(response)
         told = words(said) if said is not None else "the reply is no JSON object"
         told = f": {told}" if told else ""
         problem = unsigned(f"{method} {path}: {status} {response.reason}{told}")
@@ -327,13 +335,6 @@ class Connection:
             effect_unknown=method != "GET" and loss.sent,
             request=request,
         )
-
-
-def shown(method: str, path: str, body: Json | None = None, etag: str | None = None) -> str:
-    """A request in one line, for people, without what a URL in it may be signed by."""
-    match = f" If-Match: {etag}" if etag else ""
-    text = "" if body is None else f" {json.dumps(body)}"
-    return unsigned(f"{method} {path}{match}{text}")[:LONGEST_REQUEST]
 
 
 class PreconditionFailedError(BmcError):

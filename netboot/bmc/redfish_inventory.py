@@ -43,6 +43,7 @@ def hardware(
         memory_mib=None if gib is None else round(gib * 1024),
         nics=tuple(_nics(connection, system)),
         capabilities=can,
+        iscsi_boot="iscsi_boot" in can,
     )
 
 

@@ -7,6 +7,8 @@ from netboot.bmc import quirks
 from netboot.bmc.quirks import Quirk
 from netboot.bmc.redfish_boot import link, links, part
 from netboot.bmc.redfish_http import Connection, Reply
+from netboot.bmc.redfish_iscsi import DeviceFunctions
+from netboot.bmc.redfish_iscsi_hpe import HpeInitiator
 from netboot.bmc.redfish_media import Media
 from netboot.bmc.redfish_words import Json
 from netboot.errors import BmcError
@@ -93,6 +95,16 @@ class System:
         """Its virtual media."""
         owners = (self._first, self.manager)
         return Media(self.connection, self.quirk, *owners)
+
+    @_Once
+    def iscsi(self) -> DeviceFunctions | HpeInitiator | None:
+        """Its firmware's iSCSI, where this BMC sets it up; None where it never does."""
+        match self.quirk.iscsi:
+            case "network-device-functions":
+                return DeviceFunctions(self.connection, self.quirk, self._first)
+            case "hpe-oem":
+                return HpeInitiator(self.connection, self.quirk, self._first)
+        return None
 
     @_Once
     def ipmi_port(self) -> int | None:

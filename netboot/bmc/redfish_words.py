@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+LONGEST_REQUEST = 400
+"""Characters of a request that are kept for people."""
 LONGEST_WORDS = 400
 """Characters of a BMC's words that are kept."""
 
@@ -59,6 +61,13 @@ def unsigned(text: str) -> str:
     return _QUERY.sub(lambda found: f"{found[1] or found[2]}…", text)
 
 
+def shown(method: str, path: str, body: Json | None = None, etag: str | None = None) -> str:
+    """A request in one line, for people: without secrets, and what a URL may be signed by."""
+    match = f" If-Match: {etag}" if etag else ""
+    text = "" if body is None else f" {json.dumps(_unsecret(body), ensure_ascii=False)}"
+    return unsigned(f"{method} {path}{match}{text}")[:LONGEST_REQUEST]
+
+
 def is_busy(status: int, said: Json | None) -> bool:
     """Whether what was refused may be taken later."""
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -87,6 +96,16 @@ def _seconds(date: str) -> float | None:
         return email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _unsecret(value: object) -> object:
+    """JSON data without what its properties called ``…Secret`` hold, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: "…" if name.endswith("Secret") and inner else _unsecret(inner)
+            for name, inner in value.items()
+        }
+    return [_unsecret(each) for each in value] if isinstance(value, list) else value
 
 
 def _messages(said: Json | None) -> Iterator[Json]:

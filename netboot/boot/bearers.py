@@ -9,6 +9,7 @@ file, and what it says is still heard.
 from collections.abc import Callable, Mapping
 
 from netboot.answer.answers import SECRET_FILES
+from netboot.answer.san import CHAP_FILE, failures
 from netboot.answer.tokens import Tokens
 from netboot.boot.machines import Machines
 from netboot.boot.personal import Personal
@@ -65,13 +66,17 @@ class Bearers:
         client, profile = self._bearer(token)
         mac, node = client.mac, self._machines.node(client)
         server = self._machines.server(local)
+        kind = Kind.FILE if name == CHAP_FILE else Kind.PRESEED
         try:
-            content = self._personal.answer(name, client, node, profile, server, token)
+            if name == CHAP_FILE:
+                content = self._personal.chap(profile, self._machines.volume(node))
+            else:
+                content = self._personal.answer(name, client, node, profile, server, token)
         except NotBootable as problem:
             self._machines.record(Kind.FAILED, mac, str(problem), profile=profile.name)
             raise NotServed(str(problem)) from problem
         self._shown(mac, peer, name)
-        self._machines.record(Kind.PRESEED, mac, f"{name} by HTTP", file=name, address=peer)
+        self._machines.record(kind, mac, f"{name} by HTTP", file=name, address=peer)
         return content
 
     def report(self, token: str, query: Mapping[str, str], peer: str, *, last: bool) -> None:
@@ -79,25 +84,37 @@ class Bearers:
 
         Args:
             token: of its boot.
-            query: ``stage``, ``detail``, ``status`` and ``hostkey``, as far as it has them.
+            query: ``stage``, ``detail``, ``status`` and ``hostkey``, as far as it has them;
+                ``fatal`` where it can not go on; or ``failed``, a word of
+                ``netboot.answer.san.failures``.
             peer: the address it speaks from.
             last: it called home: from now on the machine starts from its disk.
 
         Raises:
             NotServed: the token is not good.
         """
-        client, installs = self._reporter(token)
+        client, erases = self._reporter(token)
         mac, node = client.mac, self._machines.node(client)
         self._shown(mac, peer)
         said = {key: query[key][:MAX_REPORT] for key in _REPORTED if query.get(key)}
         detail = ", ".join(_REPORTED[key].format(said[key]) for key in said)
         said.pop("detail", None)  # it stands in the line
-        if last and installs:
+        if last and erases:
             self._machines.installations.called_home(mac, node, self._machines.clock())
             self.on_home()
             self._machines.home(mac, _installation(node), detail, **said)
+        elif erases and query.get("fatal"):
+            number = _installation(node)
+            self._machines.record(Kind.FAILED, mac, detail, **said, installation=number)
+        elif failed := self._failure(node, query):
+            self._machines.record(Kind.FAILED, mac, failed)
         else:
             self._machines.record(Kind.PROGRESS, mac, detail or "it is at work", **said)
+
+    def _failure(self, node: Node | None, query: Mapping[str, str]) -> str:
+        """How a boot from the node's volume failed, as its script says; "" where it does not."""
+        volume = self._machines.volume(node)
+        return "" if volume is None else failures(volume).get(query.get("failed", ""), "")
 
     def _reporter(self, token: str) -> tuple[Client, bool]:
         """Whose boot a token is of, and whether that erases its disk.
@@ -108,14 +125,14 @@ class Bearers:
             NotServed: it is no token, or that boot has nothing more to say.
         """
         grant = self._tokens.check(token)
-        client = self._machines.as_ipxe(grant.mac)
+        client = self._machines.as_loaded(grant.mac)
         node = self._machines.node(client)
         given_up = node is not None and node.state is State.FAILED
         done = self._machines.installations.is_done(grant.mac, node)
         if given_up and not done and grant.installation == _installation(node):
             return client, True
         client, profile = self._bearer(token)
-        return client, profile.installs
+        return client, profile.erases
 
     def _bearer(self, token: str) -> tuple[Client, Profile]:
         """Whose boot a token is of, and what it boots.
@@ -124,7 +141,7 @@ class Bearers:
             NotServed: it is no token, or that boot has nothing more to get or say.
         """
         grant = self._tokens.check(token)
-        client = self._machines.as_ipxe(grant.mac)
+        client = self._machines.as_loaded(grant.mac)
         decision = self._machines.decide(client)
         if grant.installation != _installation(self._machines.node(client)):
             raise NotServed("the token is of an earlier installation")
@@ -153,7 +170,7 @@ class Bearers:
 
 
 def _needs_token(profile: Profile) -> bool:
-    return profile.installs or profile.answer is not None
+    return profile.erases or profile.volume or profile.answer is not None
 
 
 def _installation(node: Node | None) -> int:

@@ -40,6 +40,9 @@ class Plane(Protocol):
     def decide(self, client: Client) -> Decision:
         """What ``client`` gets."""
 
+    def begins(self, mac: Mac) -> None:
+        """A boot of ``mac`` begins that asks for nothing but an address."""
+
     def took_offer(self, mac: Mac) -> None:
         """``mac`` took what it was offered."""
 
@@ -193,7 +196,11 @@ class ProxyDhcp:
             self.drops[str(problem)] += 1
             return None
         client = pxe.identify(message)
-        return None if client is None else (message, client)
+        if client is None:
+            if pxe.is_grub(message):
+                self._plane.begins(message.chaddr)
+            return None
+        return message, client
 
     def _source(self, interface: str, relay: str) -> str:
         """The address to answer from: the interface's own, or the one routing to the relay."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from twisted.logger import Logger
 
-from netboot.boot.http_file import file_reply
+from netboot.boot.http_file import Wanted, file_reply, on_disk
 from netboot.boot.http_head import RequestHead
 from netboot.boot.http_reply import FileReply, Reply, head, text
 from netboot.boot.http_routes import Asked, BadTarget, Plane, SentFile, read_target, route
@@ -94,7 +94,7 @@ class Exchange:
             else:
                 self._answer_file(name, found)
 
-    def _find(self, target: bytes) -> tuple[str, Reply | ImageFile]:
+    def _find(self, target: bytes) -> tuple[str, Reply | Wanted]:
         """What is asked for, and its catalogue name where it is a file."""
         try:
             path, query = read_target(target)
@@ -111,14 +111,14 @@ class Exchange:
             _log.failure("no answer to a request below {below}", below=below)
             return "", text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
 
-    def _answer_file(self, name: str, wanted: ImageFile) -> None:
+    def _answer_file(self, name: str, wanted: Wanted) -> None:
         reply = file_reply(wanted, self._asked.fields, is_get=self._asked.method == b"GET")
-        sent = partial(self._sent, name, wanted.size, reply.status)
+        sent = partial(self._sent, name, on_disk(wanted).size, reply.status)
         if isinstance(reply, FileReply) and reply.fd is not None:
             self._send_file(reply, sent)
             return
         if reply.status in _OURS:
-            self._complaints.make(wanted, reply.status)
+            self._complaints.make(on_disk(wanted), reply.status)
         self._send(reply)
         sent(0, None)
 

@@ -1,6 +1,7 @@
 """A catalogued file → the reply to one request for it: conditions, ranges, the open file.
 
-The path comes from the catalogue and from nowhere else. A file is opened without following a
+The same for a springboard, a file with a machine's own script in it: the script's bytes go between
+those of the file. Neither has a path but the catalogue's. A file is opened without following a
 link, must be a regular file, and must have the size it had when it was verified: what is on the
 disk now may otherwise be half of a new version, and a machine would boot it.
 """
@@ -8,9 +9,11 @@ disk now may otherwise be half of a new version, and a machine would boot it.
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import TypeAlias
 
+from netboot.answer.springboard import Patched
 from netboot.boot.http_reply import BINARY, Fields, FileReply, Reply, http_date, text
 from netboot.boot.ranges import (
     ByteRange,
@@ -22,14 +25,21 @@ from netboot.boot.ranges import (
 from netboot.boot.sendfile import Part
 from netboot.model import ImageFile
 
+Wanted: TypeAlias = ImageFile | Patched
+
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block us
 
 
-def file_reply(wanted: ImageFile, fields: Mapping[str, str], *, is_get: bool) -> Reply | FileReply:
+def on_disk(wanted: Wanted) -> ImageFile:
+    """The file that is opened for ``wanted``."""
+    return wanted.springboard.file if isinstance(wanted, Patched) else wanted
+
+
+def file_reply(wanted: Wanted, fields: Mapping[str, str], *, is_get: bool) -> Reply | FileReply:
     """Answer a GET or HEAD for ``wanted``.
 
     Args:
-        wanted: what the catalogue says.
+        wanted: what the catalogue says, or a springboard.
         fields: the request's, by name in lower case; those that were sent once.
         is_get: ranges count for GET alone (RFC 9110 section 14.2).
 
@@ -39,7 +49,7 @@ def file_reply(wanted: ImageFile, fields: Mapping[str, str], *, is_get: bool) ->
         verified.
     """
     try:
-        fd = os.open(wanted.path, _FLAGS)
+        fd = os.open(on_disk(wanted).path, _FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return text(HTTPStatus.NOT_FOUND, "this file is away; fetch its image again")
     except OSError:
@@ -55,15 +65,18 @@ def file_reply(wanted: ImageFile, fields: Mapping[str, str], *, is_get: bool) ->
 
 
 def _open_file_reply(
-    fd: int, wanted: ImageFile, asked: Mapping[str, str], *, is_get: bool
+    fd: int, wanted: Wanted, asked: Mapping[str, str], *, is_get: bool
 ) -> Reply | FileReply:
     found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode) or found.st_size != wanted.size:
+    if not stat.S_ISREG(found.st_mode) or found.st_size != on_disk(wanted).size:
         return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file is not the one that was verified")
-    size, etag = wanted.size, f'"{wanted.sha256}"'
-    modified = http_date(int(found.st_mtime))
-    fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag), ("Last-Modified", modified))
-    if not_modified(asked.get("if-none-match"), asked.get("if-modified-since"), etag, modified):
+    size, etag = found.st_size, f'"{wanted.sha256}"'
+    fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag))
+    modified, since = etag, None
+    if isinstance(wanted, ImageFile):  # a machine's script changes without a date of its own
+        modified, since = http_date(int(found.st_mtime)), asked.get("if-modified-since")
+        fields = (*fields, ("Last-Modified", modified))
+    if not_modified(asked.get("if-none-match"), since, etag, modified):
         return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
     if not is_get:
         return FileReply(HTTPStatus.OK, None, (), size, BINARY, fields)
@@ -71,27 +84,38 @@ def _open_file_reply(
     if range_counts(asked.get("if-range"), etag, modified):
         ranges = parse_range(asked.get("range"), size)
     if ranges is None:
-        parts = (ByteRange(0, size),) if size else ()
+        parts = tuple(_parts(wanted, ByteRange(0, size))) if size else ()
         return FileReply(HTTPStatus.OK, fd, parts, size, BINARY, fields)
     if not ranges:
         fields = (*fields, ("Content-Range", unsatisfied_range(size)))
         return text(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no such bytes", fields)
-    return _partial(fd, ranges, size, fields)
+    return _partial(fd, wanted, ranges, size, fields)
 
 
-def _partial(fd: int, ranges: tuple[ByteRange, ...], size: int, fields: Fields) -> FileReply:
+def _parts(wanted: Wanted, piece: ByteRange) -> Iterator[Part]:
+    if isinstance(wanted, ImageFile):
+        yield piece
+        return
+    for part in wanted.pieces(*piece):
+        yield part if isinstance(part, bytes) else ByteRange(part.start, part.stop)
+
+
+def _partial(
+    fd: int, wanted: Wanted, ranges: tuple[ByteRange, ...], size: int, fields: Fields
+) -> FileReply:
     if len(ranges) == 1:
         only = ranges[0]
         fields = (*fields, ("Content-Range", only.content_range(size)))
-        return FileReply(HTTPStatus.PARTIAL_CONTENT, fd, ranges, only.size, BINARY, fields)
+        parts = list(_parts(wanted, only))
+        return FileReply(HTTPStatus.PARTIAL_CONTENT, fd, parts, only.size, BINARY, fields)
     boundary = secrets.token_hex(16)
-    parts: list[Part] = []
+    parts = []
     for piece in ranges:  # RFC 9110 section 14.6
         parts.append(
             f"\r\n--{boundary}\r\nContent-Type: {BINARY}\r\n"
             f"Content-Range: {piece.content_range(size)}\r\n\r\n".encode()
         )
-        parts.append(piece)
+        parts += _parts(wanted, piece)
     parts.append(f"\r\n--{boundary}--\r\n".encode())
     length = sum(part.size if isinstance(part, ByteRange) else len(part) for part in parts)
     kind = f"multipart/byteranges; boundary={boundary}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
+from html import escape
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from netboot.boot.sendfile import Part
 
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
+HTML = "text/html; charset=utf-8"
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -59,6 +61,14 @@ class FileReply(NamedTuple):
 def text(status: int, line: str, fields: Fields = ()) -> Reply:
     """A reply of one line for a person."""
     return Reply(status, f"{line}\n".encode(), TEXT, fields)
+
+
+def listing(folder: str, names: Sequence[str]) -> Reply:
+    """A folder's page, in the form that programs look for file names in."""
+    title = f"Index of {escape(folder)}"
+    lines = [f'<a href="{escape(name)}">{escape(name)}</a>' for name in names]
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><pre>\n"
+    return Reply(HTTPStatus.OK, "\n".join([page, *lines, "</pre></body></html>\n"]).encode(), HTML)
 
 
 def head(reply: Reply | FileReply, version: str, connection: str | None) -> bytes:

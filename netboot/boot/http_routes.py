@@ -4,6 +4,11 @@
 ``/healthz``                          200 ``ok``, or 503 and why not: no nodes known yet
 ``/ipxe/<mac>``                       this machine's iPXE script; ``?profile=`` and others go along
 ``/autoexec.ipxe``                    what iPXE's EFI builds run before anything else
+``/grub/grub.cfg``                    what GRUB reads first; it asks for its own:
+``/grub/<mac>``                       this machine's configuration of GRUB
+``/media/<mac>/<file>``               this machine's virtual CD or USB stick: ``netboot.iso``
+``/media/<mac>/``                     its virtual CD in a list, for BMCs that want a folder
+``/images/<image>/``                  likewise an image's files whose names end in ``.iso``
 ``/node/<token>/<file>``              one machine's own files, such as its preseed
 ``/node/<token>/progress``            its installer says how far it is
 ``/node/<token>/installed``           its installer calls home at its end
@@ -18,17 +23,22 @@ left is a catalogue name and goes there as it is, second slashes, dots and all (
 # mypy: allow-untyped-calls
 # Twisted's parse_qs has no annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.http import parse_qs
 
-from netboot.boot.http_reply import BINARY, Reply, text
+from netboot.answer.springboard import Patched
+from netboot.boot.http_reply import BINARY, Reply, listing, text
 from netboot.model import ImageFile, Mac, parse_mac
 
+_SEARCHED = "grub.cfg"
+"""How the names begin under which GRUB looks for a configuration by its address."""
 _NO_STORE = (("Cache-Control", "no-store"),)
+_LAST = "installed"
+_REPORTS = frozenset({"progress", _LAST})
 
 
 class SentFile(NamedTuple):
@@ -89,6 +99,38 @@ class Plane(Protocol):
             NotServed: the machine is ignored.
         """
 
+    def first_config(self, local: str) -> str:
+        """What GRUB reads first."""
+
+    def config(self, mac: Mac, peer: str, local: str, query: Mapping[str, str]) -> str:
+        """GRUB's configuration of ``mac``, or one that shows why it has none; as ``script``."""
+
+    def media(self, mac: Mac, name: str, local: str) -> Patched:
+        """The virtual medium ``name`` that starts the machine ``mac`` over the network.
+
+        Args:
+            mac: whose; who asks is its BMC.
+            name: such as ``netboot.iso``.
+            local: our address it was asked at.
+
+        Raises:
+            NotServed: no such medium, or no such machine.
+        """
+
+    def discs_of(self, mac: Mac) -> Sequence[str]:
+        """The CDs that start the machine ``mac``, for a BMC that is told a folder.
+
+        Raises:
+            NotServed: none.
+        """
+
+    def discs_in(self, image: str) -> Sequence[str]:
+        """The CDs (``.iso``) of an image, likewise.
+
+        Raises:
+            NotServed: none.
+        """
+
     def node_file(self, token: str, name: str, peer: str, local: str) -> bytes:
         """The file ``name`` of the machine that was given ``token``.
 
@@ -104,7 +146,7 @@ class Plane(Protocol):
         """
 
     def sent(self, sent: SentFile) -> None:
-        """A reply to a request for a catalogued file is over."""
+        """A reply to a request for a catalogued file, or a virtual medium, is over."""
 
 
 class Asked(NamedTuple):
@@ -120,14 +162,17 @@ class BadTarget(ValueError):  # noqa: N818 -- named for what it is about
     """The request's target cannot be read; the text is a line for the peer."""
 
 
-def route(plane: Plane, asked: Asked) -> Reply | ImageFile:
+def route(plane: Plane, asked: Asked) -> Reply | ImageFile | Patched:
     """What is at ``asked.path``.
 
     Raises:
         NotServed: nothing, for this machine.
         BadTarget: a hardware address was expected.
     """
-    match asked.path.split("/")[1:]:
+    parts = asked.path.split("/")[1:]
+    if (script := _script_at(plane, asked, parts)) is not None:
+        return Reply(HTTPStatus.OK, script.encode(), fields=_NO_STORE)
+    match parts:
         case ["healthz"]:
             problem = plane.health()
             return (
@@ -135,18 +180,25 @@ def route(plane: Plane, asked: Asked) -> Reply | ImageFile:
                 if problem is None
                 else text(HTTPStatus.SERVICE_UNAVAILABLE, problem)
             )
-        case ["autoexec.ipxe"]:
-            return _script(plane.autoexec(asked.peer, asked.local))
-        case ["ipxe", mac]:
-            return _script(plane.script(_mac(mac), asked.peer, asked.local, asked.query))
-        case ["node", token, ("progress" | "installed") as said]:
-            plane.report(token, asked.query, asked.peer, last=said == "installed")
-            return text(HTTPStatus.OK, "ok")
+        case ["media" | "images" as kind, whose, ""]:
+            of_node = kind == "media"
+            names = plane.discs_of(_mac(whose)) if of_node else plane.discs_in(whose)
+            return listing(asked.path, names)
+        case ["media", mac, name]:
+            return plane.media(_mac(mac), name, asked.local)
         case ["node", token, name]:
-            body = plane.node_file(token, name, asked.peer, asked.local)
-            return Reply(HTTPStatus.OK, body, BINARY, _NO_STORE)
+            return _of_boot(plane, asked, token, name)
         case _:
             return plane.file(asked.path.removeprefix("/"))
+
+
+def _of_boot(plane: Plane, asked: Asked, token: str, name: str) -> Reply:
+    """What the boot that was given ``token`` asks or tells."""
+    if name in _REPORTS:
+        plane.report(token, asked.query, asked.peer, last=name == _LAST)
+        return text(HTTPStatus.OK, "ok")
+    body = plane.node_file(token, name, asked.peer, asked.local)
+    return Reply(HTTPStatus.OK, body, BINARY, _NO_STORE)
 
 
 def read_target(target: bytes) -> tuple[str, dict[str, str]]:
@@ -176,5 +228,16 @@ def _mac(given: str) -> Mac:
         raise BadTarget(str(problem)) from None
 
 
-def _script(script: str) -> Reply:
-    return Reply(HTTPStatus.OK, script.encode(), fields=_NO_STORE)
+def _script_at(plane: Plane, asked: Asked, parts: list[str]) -> str | None:
+    """What iPXE or GRUB reads, None where ``parts`` is none of that."""
+    match parts:
+        case ["autoexec.ipxe"]:
+            return plane.autoexec(asked.peer, asked.local)
+        case ["ipxe", mac]:
+            return plane.script(_mac(mac), asked.peer, asked.local, asked.query)
+        case ["grub", "grub.cfg"]:
+            return plane.first_config(asked.local)
+        case ["grub", mac] if not mac.startswith(_SEARCHED):
+            return plane.config(_mac(mac), asked.peer, asked.local, asked.query)
+        case _:
+            return None

@@ -35,6 +35,7 @@ from netboot.model import (
 )
 from netboot.policy import IGNORE, Rules, decide
 from netboot.snapshot import EMPTY, Snapshot
+from netboot.volume import Volume
 
 MAX_MACHINES = 32_768
 """Machines whose address, description and choice are remembered; the oldest is forgotten."""
@@ -109,6 +110,15 @@ class Machines:
         learned = self.learning.discovered(client.mac)
         return decision if learned is before else self._decide(client, learned)
 
+    def begins(self, mac: Mac) -> None:
+        """GRUB from a medium began a boot of ``mac``: that counts as a DISCOVER, unanswered."""
+        node = self.node(self._last_seen(mac))
+        if node is None:
+            return
+        if self.boot_once.kept.running:
+            self.boot_once.begins(node)
+        self.attempts.discovered(mac, self.clock())
+
     def decide(self, client: Client) -> Decision:
         """What ``client`` gets."""
         return self._decide(client, self.learning.now(client.mac))
@@ -142,11 +152,25 @@ class Machines:
         http_host = self._advertise or address
         return Server(address, http_host, self._http_port, self.syslog_port)
 
+    def servers(self, address: str) -> tuple[Server, ...]:
+        """How a machine is told to come to us by whoever else reaches us at ``address``.
+
+        Its BMC is often on another network: so by each of our addresses on the machines' own,
+        ``address`` before the others where it is one of them.
+        """
+        own = self.own_addresses
+        found = sorted(own | {address}, key=lambda each: (each not in own, each != address, each))
+        return tuple(dict.fromkeys(map(self.server, found)))
+
     # --- who they are
 
     def node(self, client: Client) -> Node | None:
         """The node in effect that ``client`` is."""
         return self.snapshot.node(client)
+
+    def volume(self, node: Node | None) -> Volume | None:
+        """The volume that is attached to ``node``."""
+        return None if node is None else self.snapshot.volumes.get(node.name)
 
     def name_of(self, mac: Mac) -> str | None:
         """The name of the node that ``mac`` is, by that address or by all it ever told us."""
@@ -162,6 +186,16 @@ class Machines:
         """
         client = replace(self._last_seen(mac), firmware=Firmware.IPXE)
         return client if said is None else described(client, said)
+
+    def as_loaded(self, mac: Mac) -> Client:
+        """``mac`` as what reads its script: iPXE, or GRUB where its node has Secure Boot."""
+        client = self.as_ipxe(mac)
+        node = self.node(client)
+        return client if node is None or not node.secure_boot else self.as_grub(mac)
+
+    def as_grub(self, mac: Mac) -> Client:
+        """``mac`` as it last described itself, by now as GRUB."""
+        return replace(self._last_seen(mac), firmware=Firmware.GRUB)
 
     def _last_seen(self, mac: Mac) -> Client:
         return self._clients.get(mac) or Client(mac, Firmware.IPXE, Arch.X64)

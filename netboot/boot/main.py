@@ -5,6 +5,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -38,8 +39,9 @@ from netboot.frames import Counts
 from netboot.guide import see
 from netboot.learning import Learning
 from netboot.media import library, mirror
-from netboot.model import Mac
+from netboot.model import Image, Mac
 from netboot.policy import IGNORE, Rules
+from netboot.secure_boot.chain import UNDER_WAY, Judged, judge
 from netboot.survey import choose, holder
 from netboot.wire import iana
 
@@ -131,7 +133,8 @@ class BootProgram:
         self._drops = DropReport([part.drops for part in parts])
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
-        self._machines.rules = _rules(settings, console.line)
+        self._signed: Judged = UNDER_WAY
+        self._machines.rules = replace(_rules(settings, console.line), signed=UNDER_WAY)
 
     def run(self) -> None:
         """Serve until SIGTERM.
@@ -246,7 +249,8 @@ class BootProgram:
             return
         self._profiles_stamp = found
         try:
-            self._machines.rules = _rules(self._settings, self._console.line)
+            rules = _rules(self._settings, self._console.line)
+            self._machines.rules = replace(rules, signed=self._signed)
         except ConfigError as problem:
             self._console.line(f"{problem}; the profiles before are kept")
 
@@ -255,7 +259,20 @@ class BootProgram:
         stamp = library.stamp(self._settings.images_dir)
         if stamp != self._stamp:
             self._stamp = stamp
-            self._plane.stock(library.installed(self._settings.images_dir))
+            images = library.installed(self._settings.images_dir)
+            self._plane.stock(images)
+            self._reactor.callInThread(self._judge, images)
+
+    def _judge(self, images: tuple[Image, ...]) -> None:
+        """In a thread: signatures are checked by another program."""
+        self._reactor.callFromThread(self._judged, judge(images))
+
+    def _judged(self, signed: Judged) -> None:
+        self._signed = signed
+        for name, problem in signed.items():
+            if problem and name.startswith("sb/"):
+                self._console.line(f"no machine with Secure Boot will start {name}: it {problem}")
+        self._machines.rules = replace(self._machines.rules, signed=signed)
 
     def _ready(self) -> None:
         seconds = time.time() - psutil.Process().create_time()

@@ -6,17 +6,26 @@ for each (``netboot.answer.pattern``); the others, and all answer files, are ren
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from netboot.answer.answers import ANSWER_FILES, render_answer
 from netboot.answer.pattern import Pattern, Whose
 from netboot.answer.render import Templates
-from netboot.answer.script import autoexec_script, render_script
+from netboot.answer.san import CHAP_FILE, chap_script, refuse_without_secret
+from netboot.answer.script import (
+    autoexec_script,
+    first_config,
+    render_script,
+    springboard_script,
+    subject,
+)
+from netboot.answer.springboard import SCRIPTS
 from netboot.boot.tables import remember
 from netboot.errors import NotBootable, NotServed
 from netboot.model import Arch, Client, Firmware, Image, Mac, Node, Profile, Server
+from netboot.volume import Volume
 
 MAX_PATTERNS = 256
 """Patterns of scripts that are kept, some 2 KB each."""
@@ -34,11 +43,12 @@ class _Kept(NamedTuple):
 
 
 class _Boot(NamedTuple):
-    """What is booted, whoever boots it; ``profiles`` is what a menu offers."""
+    """What is booted; ``profiles`` is what a menu offers, ``volume`` what the node has."""
 
     profile: Profile
     server: Server
     profiles: tuple[Profile, ...] = ()
+    volume: Volume | None = None
 
 
 class Personal:
@@ -64,6 +74,18 @@ class Personal:
         """The script iPXE runs first; it leads to the machine's own."""
         return autoexec_script(server, templates=self._templates)
 
+    def first_config(self, server: Server) -> str:
+        """What GRUB reads first; it leads to the machine's own."""
+        return first_config(server, templates=self._templates)
+
+    def springboard(self, image: str, mac: Mac, servers: Sequence[Server]) -> str:
+        """The script in the springboard ``image`` of the machine ``mac``; it leads to its own.
+
+        Raises:
+            NotBootable: it cannot be made; the text says why.
+        """
+        return springboard_script(SCRIPTS[image], mac, servers, templates=self._templates)
+
     def script(
         self,
         client: Client,
@@ -72,6 +94,7 @@ class Personal:
         server: Server,
         token: str | None,
         profiles: Iterable[Profile],
+        volume: Volume | None = None,
     ) -> str:
         """The iPXE script of a machine.
 
@@ -82,9 +105,11 @@ class Personal:
             NotBootable: one of them cannot be made; the text says why.
         """
         url = None if token is None else token_url(server, token)
-        boot = _Boot(profile, server, tuple(profiles))
+        boot = _Boot(profile, server, tuple(profiles), volume)
         whose = Whose(client.mac, None if node is None else node.name, url)
-        if whose.is_plain:
+        if volume is not None and profile.volume:
+            refuse_without_secret(volume, subject(node, client.mac))
+        if whose.is_plain and volume is None:
             pattern = self._pattern(node, boot, has_url=url is not None)
             if pattern is not None:
                 return pattern.fill(whose)
@@ -109,6 +134,16 @@ class Personal:
             raise NotServed(f"profile {profile.name} has no {name}")
         boot = _Boot(profile, server)
         return self._answer(name, node, client.mac, token_url(server, token), boot)
+
+    def chap(self, profile: Profile, volume: Volume | None) -> bytes:
+        """What tells a machine the CHAP secret of its volume.
+
+        Raises:
+            NotServed: it boots from none, or from one without a secret.
+        """
+        if not profile.volume or volume is None or not volume.chap_secret:
+            raise NotServed(f"profile {profile.name} has no {CHAP_FILE}")
+        return chap_script(volume, self._templates).encode()
 
     def _pattern(self, node: Node | None, boot: _Boot, *, has_url: bool) -> Pattern | None:
         """The pattern ``node``'s script is filled in from; None where it must be rendered."""
@@ -142,6 +177,7 @@ class Personal:
             self.images.get(boot.profile.image or ""),
             boot.server,
             url,
+            volume=boot.volume,
             profiles=boot.profiles,
             templates=self._templates,
         )
@@ -155,6 +191,7 @@ class Personal:
             self.mirror,
             mac=mac,
             image=self.images.get(boot.profile.image or ""),
+            images=self.images,
             token_url=url,
             templates=self._templates,
         )

@@ -1,16 +1,19 @@
 """What machines are served by TFTP and HTTP, and what is written down about it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from netboot.answer import grub
 from netboot.answer.catalogue import Catalogue
-from netboot.answer.script import error_script
+from netboot.answer.script import error_script, subject
+from netboot.answer.springboard import Patched
 from netboot.answer.told import told
 from netboot.boot.bearers import Bearers
 from netboot.boot.http import SentFile
 from netboot.boot.machines import Machines
 from netboot.boot.personal import Personal
 from netboot.boot.source import BytesSource, FileSource, Source
+from netboot.boot.springboards import FOLDER, Springboards
 from netboot.boot.tftp import Outcome, Result
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
@@ -21,6 +24,9 @@ from netboot.model import (
     Image,
     ImageFile,
     Mac,
+    Node,
+    Profile,
+    Server,
     Verdict,
 )
 from netboot.snapshot import EMPTY
@@ -29,6 +35,7 @@ from netboot.wire.pxe import RASPBERRY_PI_OUIS
 AUTOEXEC = "autoexec.ipxe"
 """What iPXE's EFI builds ask for before anything else, always at the TFTP root."""
 
+_RETRY = {Firmware.IPXE: "ipxe/retry.ipxe", Firmware.GRUB: "grub/retry.cfg"}
 _WHOLE = 200
 _NO_SUCH_RANGE = 416
 _FIRST_ERROR = 400
@@ -55,12 +62,14 @@ class BootPlane:
         self._personal = personal
         self._bearers = bearers
         self._catalogue = Catalogue(())
+        self._springboards = Springboards(machines, personal)
 
     def stock(self, images: Iterable[Image]) -> None:
         """Serve ``images`` from now on; transfers under way keep what they opened."""
         held = tuple(images)
         self._personal.images = {image.name: image for image in held}
         self._catalogue = Catalogue(held)
+        self._springboards.stock(self._personal.images)
 
     # --- asked by TFTP
 
@@ -72,6 +81,8 @@ class BootPlane:
         """
         if (mac := self._machines.at(peer)) is not None:
             self._machines.took_offer(mac)
+        if name.lstrip("/") == grub.FIRST:
+            return BytesSource(self.first_config(local).encode("utf-8"))
         if name.lstrip("/") == AUTOEXEC:
             return BytesSource(self.autoexec(peer, local).encode("utf-8"))
         if mac is not None and mac[:8] in RASPBERRY_PI_OUIS:
@@ -97,6 +108,8 @@ class BootPlane:
     def tftp_outcome(self, outcome: Outcome) -> None:
         """A TFTP read ended."""
         if outcome.peer in self._machines.own_addresses:
+            return
+        if outcome.result is Result.NOT_SERVED and grub.LOOKED_FOR.match(outcome.name):
             return
         mac = self._machines.at(outcome.peer)
         kind = _OUTCOMES.get(outcome.result) or _kind_of(outcome.name)
@@ -139,28 +152,46 @@ class BootPlane:
         Raises:
             NotServed: the machine is one we ignore.
         """
-        machines = self._machines
-        client = machines.as_ipxe(mac, query or None)
+        client = self._machines.as_ipxe(mac, query or None)
+        return self._script(client, peer, local, query.get("profile", ""))
+
+    def first_config(self, local: str) -> str:
+        """What GRUB reads first; it leads to this machine's own configuration."""
+        return self._personal.first_config(self._machines.server(local))
+
+    def config(self, mac: Mac, peer: str, local: str, query: Mapping[str, str]) -> str:
+        """GRUB's configuration of the machine with ``mac``.
+
+        Raises:
+            NotServed: the machine is one we ignore.
+        """
+        client = self._machines.as_grub(mac)
+        return self._script(client, peer, local, query.get("profile", ""))
+
+    def _script(self, client: Client, peer: str, local: str, picked: str) -> str:
+        """What ``client``, which is iPXE or GRUB, is told.
+
+        Raises:
+            NotServed: the machine is one we ignore.
+        """
+        machines, mac = self._machines, client.mac
         decision = machines.decide(client)
         if decision.verdict is Verdict.IGNORE or decision.profile is None:
             machines.record(Kind.IGNORED, mac, decision.reasons[-1])
             raise NotServed(decision.reasons[-1])
         machines.described_itself(client)
         machines.heard(mac, peer)
-        profile = machines.choose(mac, decision.profile, query.get("profile", ""))
+        profile = machines.choose(mac, decision.profile, picked)
         node, server = machines.node(client), machines.server(local)
         try:
             token = self._bearers.issue(mac, node, profile)
-            profiles = machines.rules.profiles.values()
-            text = self._personal.script(
-                client, told(node, decision), profile, server, token, profiles
-            )
+            text = self._written(client, told(node, decision), profile, server, token)
         except NotBootable as problem:
             machines.record(Kind.FAILED, mac, str(problem), profile=profile.name)
-            return error_script(str(problem), server, mac)
+            return error_script(str(problem), server, mac, _RETRY[client.firmware])
         if token is not None:
             machines.speaks(mac, peer)
-        installation = {"installation": node.installation} if profile.installs and node else {}
+        installation = {"installation": node.installation} if profile.erases and node else {}
         machines.record(
             Kind.SCRIPT,
             mac,
@@ -174,6 +205,51 @@ class BootPlane:
             machines.obeys(mac, node, decision.override)
         machines.scripted(mac)
         return text
+
+    def _written(
+        self, client: Client, node: Node | None, profile: Profile, server: Server, token: str | None
+    ) -> str:
+        """The script of ``profile``, in the language of ``client``.
+
+        Raises:
+            NotBootable: it cannot be made, or the machine would refuse what it starts.
+        """
+        is_grub = client.firmware is Firmware.GRUB
+        rules = self._machines.rules
+        text = self._personal.script(
+            *(client, node, grub.form(profile) if is_grub else profile, server, token),
+            rules.profiles.values(),
+            self._machines.volume(node),
+        )
+        if is_grub and node is not None and node.secure_boot:
+            grub.refuse_unsigned(text, rules.signed, subject(node, client.mac))
+        return text
+
+    def media(self, mac: Mac, name: str, local: str) -> Patched:
+        """The virtual medium ``name`` that starts the machine ``mac``.
+
+        Raises:
+            NotServed: no such medium, or no such machine.
+        """
+        return self._springboards.find(mac, name, local)
+
+    def discs_of(self, mac: Mac) -> Sequence[str]:
+        """The CDs that start the machine ``mac``.
+
+        Raises:
+            NotServed: no such machine, or none is there.
+        """
+        return self._springboards.discs(mac)
+
+    def discs_in(self, image: str) -> Sequence[str]:
+        """The CDs of an image.
+
+        Raises:
+            NotServed: none.
+        """
+        if not (names := self._catalogue.discs(image)):
+            raise NotServed("no CDs are there")
+        return names
 
     def node_file(self, token: str, name: str, peer: str, local: str) -> bytes:
         """A file that belongs to one boot of one machine.
@@ -194,6 +270,10 @@ class BootPlane:
 
     def sent(self, sent: SentFile) -> None:
         """A reply with a file is over; pieces of one (HEAD, ranges) are not worth a line each."""
+        if sent.name.startswith(f"{FOLDER}/") and sent.status < _FIRST_ERROR:
+            if sent.sent:
+                self._springboards.read(sent.name, sent.peer)
+            return
         if sent.peer in self._machines.own_addresses:
             return
         mac = self._machines.at(sent.peer)

@@ -85,7 +85,7 @@ def _warn(found: Settings) -> None:
             f"Installed when they boot from the network next: {named(new)}."
             " One that has its system by now: netboot node set NAME --installed"
         )
-    if sealed:
+    if any(sealed):
         click.echo(f"{complaint(sealed, found.data_dir)}.")
 
 

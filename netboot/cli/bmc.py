@@ -1,4 +1,4 @@
-"""``netboot node power|boot|media|inspect``: what a machine's BMC is asked, for one or for many."""
+"""``netboot node power|boot|media|iscsi|inspect``: what BMCs are asked, for one or for many."""
 
 import sys
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from netboot.control.bmc_shapes import (
     LONGEST_WAIT,
     Answer,
     BootAsked,
+    IscsiAsked,
     MediaAsked,
     PowerAsked,
 )
@@ -61,7 +62,7 @@ def power(ctx: click.Context, /, names: tuple[str, ...], action: str, **given: A
 @selecting
 @click.pass_context
 def boot(ctx: click.Context, /, names: tuple[str, ...], target: str, **given: Any) -> None:  # noqa: ANN401 -- likewise
-    """Set where machines boot from, and read it back: NAME… pxe|http|disk|cd|bios|none.
+    """Set where machines boot from, and read it back: NAME… pxe|http|disk|cd|iscsi|bios|none.
 
     Nothing is restarted: that is `netboot node power`.
     """
@@ -89,6 +90,24 @@ def media(ctx: click.Context, /, words: tuple[str, ...], slot: str | None, **giv
     asked = MediaAsked(action="insert" if url else "eject", url=url, slot=slot)
     asked.image(COMMAND_LINE)
     _for_each(ctx, names, given, lambda bmcs, name: bmcs.media(name, asked))
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.argument("verb", metavar="set|clear|status", type=click.Choice(["set", "clear", STATUS]))
+@selecting
+@click.pass_context
+def iscsi(ctx: click.Context, /, names: tuple[str, ...], verb: str, **given: Any) -> None:  # noqa: ANN401 -- likewise
+    """Have machines' firmware boot from their volumes, or from none: NAME… set|clear|status.
+
+    It is in force from the next start on: `netboot node power`. What a machine's volume is says
+    `netboot volume attach`; where a BMC cannot do this, iPXE boots it by profile `volume`.
+    """
+    if verb == STATUS:
+        _for_each(ctx, names, given, lambda bmcs, name: bmcs.iscsi_status(name))
+        return
+    asked = IscsiAsked(action="set" if verb == "set" else "clear")
+    _for_each(ctx, names, given, lambda bmcs, name: bmcs.iscsi(name, asked))
 
 
 @click.command()

@@ -3,7 +3,6 @@
 No option takes a password: what stands on a command line is seen by everybody on the machine.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from netboot.bmc.credentials import FORMS, MAX_PASSWORD, PLAIN
+from netboot.cli.secret import read_secret
 from netboot.control.inventory import COMMAND_LINE
 from netboot.errors import ConfigError
 from netboot.store.bmc_shapes import INSECURE, VERIFY
@@ -88,19 +88,4 @@ def _password(file: Path | None, source: str | None) -> str | None:
     if source is not None:
         options = "--bmc-password-file and --bmc-password-from"
         raise ConfigError(COMMAND_LINE, options, "exclude each other")
-    if str(file) == "-" and sys.stdin.isatty():
-        prompted: str = click.prompt("BMC password", hide_input=True, err=True)
-        return PLAIN + prompted
-    try:
-        if str(file) == "-":
-            raw = sys.stdin.buffer.read(MAX_PASSWORD + 3)
-        else:
-            with file.open("rb") as opened:
-                raw = opened.read(MAX_PASSWORD + 3)  # with a line's end, and a byte too many
-        return PLAIN + raw.decode()
-    except OSError as error:
-        problem = f'= "{file}": cannot be read: {error.strerror}'
-        raise ConfigError(COMMAND_LINE, "--bmc-password-file", problem) from None
-    except UnicodeDecodeError:
-        problem = f'= "{file}": is not UTF-8 text'
-        raise ConfigError(COMMAND_LINE, "--bmc-password-file", problem) from None
+    return PLAIN + read_secret(file, "--bmc-password-file", "BMC password", MAX_PASSWORD)

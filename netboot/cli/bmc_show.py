@@ -10,6 +10,7 @@ from netboot.control.bmc_shapes import Known, said_hardware
 from netboot.event_text import clock
 from netboot.store.bmc_shapes import INSECURE, VERIFY, BmcShown
 
+_KNOWN = {True: "yes", False: "no", None: "unknown"}
 _TLS = {VERIFY: "", INSECURE: "certificate NOT verified"}
 
 
@@ -28,6 +29,7 @@ def bmc_lines(known: Known, macs: Collection[str]) -> Iterable[tuple[str, Iterab
     yield "hardware", [f"{said_hardware(hardware)} (inspected {clock(known.seen, dated=True)})"]
     yield "cpu", filter(None, [hardware.cpu_model])
     yield "firmware", [", ".join(_firmware(hardware))] if any(_firmware(hardware)) else []
+    yield "iscsi_boot", [_KNOWN[hardware.iscsi_boot]]
     yield "nic", [_nic(nic.mac, nic.name, nic.speed_mbps, macs) for nic in hardware.nics]
 
 

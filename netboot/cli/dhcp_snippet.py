@@ -172,11 +172,7 @@ def dhcp_snippet(ctx: click.Context, server: str, address: str | None) -> None:
 def _address(given: str | None, found: Settings) -> str:
     """The option's, else the configured one for NAT, else the one of the one interface served."""
     if given is not None:
-        try:
-            return str(ipaddress.IPv4Address(given))
-        except ValueError:
-            problem = f"= {shown(given)}: must be an IPv4 address"
-            raise ConfigError(_HERE, "--address", problem) from None
+        return ipv4_address(given)
     if found.http.advertise is not None:
         return found.http.advertise
     served = choose(found)
@@ -184,6 +180,19 @@ def _address(given: str | None, found: Settings) -> str:
         which = ", ".join(map(str, served))
         raise ConfigError(_HERE, "--address", f"must be given, one of: {which}")
     return served[0].address
+
+
+def ipv4_address(given: str) -> str:
+    """What ``--address`` names.
+
+    Raises:
+        ConfigError: it is no IPv4 address.
+    """
+    try:
+        return str(ipaddress.IPv4Address(given))
+    except ValueError:
+        problem = f"= {shown(given)}: must be an IPv4 address"
+        raise ConfigError(_HERE, "--address", problem) from None
 
 
 def _commented(server: Server, *more: str) -> Iterable[str]:

@@ -12,6 +12,7 @@ from netboot.control.explained import Explained, Explainer, client_of
 from netboot.control.inventory import open_inventory
 from netboot.model import Firmware, Verdict
 from netboot.snapshot import Snapshot
+from netboot.store.volume_shapes import volume_without_secret
 
 _ANSWERS = {
     Verdict.IGNORE: "no answer",
@@ -43,7 +44,10 @@ def explain(
     client = client_of(mac, arch, firmware, "command line", ("MAC", "--arch"))
     found = settings(ctx)
     with open_inventory(found) as inventory:
-        snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
+        volumes = {
+            one.node: volume_without_secret(one) for one in inventory.volumes.list() if one.node
+        }
+        snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()), volumes)
     said = Explainer(found, partial(load_profiles, found.templates)).explain(client, snapshot)
     if as_json:
         click.echo(msgspec.json.encode(said))
@@ -52,10 +56,14 @@ def explain(
     for reason in said.reasons:
         click.echo(f"  because {reason}")
     click.echo(f"→ {_answer(said)}")
+    if said.deploy:
+        click.echo(f"  netboot node install {said.node} by {said.deploy}")
 
 
 def _answer(said: Explained) -> str:
     what = _ANSWERS[Verdict(said.verdict)]
+    if said.firmware is Firmware.GRUB and said.verdict == Verdict.SCRIPT.value:
+        what = "its GRUB configuration"
     if said.loader is not None:
         what = f"{what} {said.loader}"
     return what if said.profile is None else f"{what}, then {said.profile}"

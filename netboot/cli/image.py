@@ -11,16 +11,19 @@ from pathlib import Path
 import click
 import msgspec
 
+from netboot.answer.catalogue import SECURE_BOOT
 from netboot.checked import Checked
 from netboot.cli.main import EXIT_FAILED, settings
 from netboot.cli.progress import megabytes, shown
 from netboot.errors import ConfigError
-from netboot.media import drift, library, own
+from netboot.media import build as system
+from netboot.media import drift, library, own, rawdisk
 from netboot.media.apt import ARCHIVE_KEYRING
-from netboot.media.definition import definitions, known_only
+from netboot.media.definition import definitions, fetched, known_only
 from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import each
-from netboot.media.shelf import listed, titles
+from netboot.media.shelf import listed, missing, titles
+from netboot.secure_boot.chain import judge
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -56,9 +59,9 @@ def list_images(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- c
     width = max((len(line.name) for line in lines), default=0)
     for line in lines:
         if line.version is None or line.fetched_at is None or line.size is None:
-            state = f"not fetched: netboot image fetch {line.name}"
+            state = missing(line.name)
         else:
-            done = "added" if line.own else "fetched"
+            done = "added" if line.own else "built" if line.built else "fetched"
             state = f"{line.version}, {megabytes(line.size)}, {done} {_age(line.fetched_at)}"
         click.echo(f"{line.name:{width}}  {line.title}; {state}")
 
@@ -87,6 +90,34 @@ def fetch(ctx: click.Context, names: tuple[str, ...], everything: bool, keyring:
             size = megabytes(sum(file.size for file in done.files.values()))
             state = f"fetched, {size}" if outcome.changed else "is already current"
             click.echo(f"{done.name}: {done.version} {state}")
+    _warn_of_unsigned(wanted, found.images_dir)
+
+
+@image.command()
+@click.argument("name")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the disk, uncompressed: a file, or a device no one uses, such as a LUN.",
+)
+@_keyring
+@click.pass_context
+def build(ctx: click.Context, name: str, output: Path | None, keyring: Path) -> None:
+    """Build a system of its own from Debian packages, as an image of a whole disk.
+
+    Takes a minute or two. Nothing is built where the image is current.
+    """
+    found = settings(ctx)
+    with _interruptible(), shown() as progress:
+        outcome = system.build(name, found, progress, keyring=keyring)
+        done = outcome.image
+        size = megabytes(sum(file.size for file in done.files.values()))
+        state = f"built, {size}" if outcome.changed else "is already current"
+        click.echo(f"{name}: {done.version} {state}")
+        if output is not None:
+            written = rawdisk.write(done, output, progress)
+            click.echo(f"{name}: {megabytes(written)} written to {output}")
 
 
 @image.command()
@@ -146,10 +177,24 @@ def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: b
         ctx.exit(EXIT_FAILED)
 
 
+def _warn_of_unsigned(names: Sequence[str], images_dir: Path) -> None:
+    """Say what of these images no machine with Secure Boot would start, where there is shim."""
+    below = tuple(f"images/{name}/" for name in names)
+    if any(name in SECURE_BOOT for name in names):
+        below += ("sb/",)
+    for file, problem in judge(library.installed(images_dir, _silent)).items():
+        if problem and file.startswith(below):
+            click.echo(f"no machine with Secure Boot will start {file}: it {problem}", err=True)
+
+
+def _silent(_problem: str) -> None:
+    """Take no notice: what is broken was fetched anew just now."""
+
+
 def _wanted(names: tuple[str, ...], images_dir: Path, *, everything: bool) -> Sequence[str]:
     known = definitions()
     if everything:
-        return [name for name in known if not library.is_own(images_dir / name)]
+        return [name for name in fetched() if not library.is_own(images_dir / name)]
     if not names:
         problem = f"name an image or say --all; known: {', '.join(known)}"
         raise ConfigError("command line", "", problem)
@@ -159,8 +204,8 @@ def _wanted(names: tuple[str, ...], images_dir: Path, *, everything: bool) -> Se
 def _verified(image_dir: Path) -> _Checked:
     folder = library.current(image_dir)
     if not folder.is_dir():
-        problem = f"not fetched: netboot image fetch {image_dir.name}"
-        return _Checked(name=image_dir.name, version=None, files=0, problems=(problem,))
+        absent = (missing(image_dir.name),)
+        return _Checked(name=image_dir.name, version=None, files=0, problems=absent)
     try:
         manifest = library.read_manifest(folder)
     except ConfigError as error:

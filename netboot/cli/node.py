@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from netboot.answer.profiles import load_profiles
-from netboot.cli.bmc import boot, inspect, media, power
+from netboot.cli.bmc import boot, inspect, iscsi, media, power
 from netboot.cli.bmc_options import bmc_of, bmc_options
 from netboot.cli.bmc_show import bmc_document, bmc_lines
 from netboot.cli.console import console
@@ -17,10 +17,11 @@ from netboot.cli.node_install import install
 from netboot.cli.node_state import maintenance, rescue, retire, wipe
 from netboot.cli.pairs import document, json, pairs, table, written
 from netboot.config import Settings
+from netboot.control.deploys import deploy_said
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError
 from netboot.event_text import harmless
-from netboot.groups import Groups, origins, profile_of
+from netboot.groups import Groups, in_effect, origins, profile_of
 from netboot.model import Group, Node, Profile, State
 from netboot.policy import IGNORE
 
@@ -40,6 +41,7 @@ def node() -> None:
 @click.option("--asset-tag", help="Its SMBIOS asset tag.")
 @click.option("--profile", help="What it boots, such as debian-12; a group may say it instead.")
 @click.option("--loader", help="Its network boot program, where its architecture's own hangs.")
+@click.option("--secure-boot", is_flag=True, help="Its firmware starts only what is signed.")
 @click.option(
     "-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; repeatable."
 )
@@ -59,6 +61,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN401
     raw = _scalars(given) | {
         "name": name,
         "macs": given["macs"],
+        "secure_boot": given["secure_boot"],
         "labels": pairs(given["labels"], "--label"),
         "vars": pairs(given["vars_"], "--set"),
         "state": State.INSTALLED if given["installed"] else State.ENROLLED,
@@ -104,11 +107,13 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
         groups = Groups(inventory.groups()).of(node)
         known = inventory.bmcs.known(name)
     profile = load_profiles(found.templates).get(profile_of(node, groups)[0] or "")
+    deploy = deploy_said(in_effect(node, groups), found.templates)
     if as_json:
-        effective = _effective(node, groups, profile)
+        effective = _effective(node, groups, profile) | {"deploy": deploy}
         click.echo(json(document(node) | {"effective": effective} | bmc_document(known)))
         return
-    lines = chain(_lines(node, groups, profile), bmc_lines(known, node.macs))
+    by_template = [("deploy", [deploy] if deploy else [])]
+    lines = chain(_lines(node, groups, profile), by_template, bmc_lines(known, node.macs))
     for title, values in lines:
         for value in values:
             click.echo(f"{title:<9}  {harmless(value)}")
@@ -124,6 +129,9 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001 
 @click.option("--asset-tag", help='Its asset tag; "" for none.')
 @click.option("--profile", help='What it boots; "" for what its groups say.')
 @click.option("--loader", help='Its network boot program; "" for its architecture\'s own.')
+@click.option(
+    "--secure-boot/--no-secure-boot", default=None, help="Its firmware starts only what is signed."
+)
 @click.option("-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label it.")
 @click.option("--unlabel", "unlabels", multiple=True, metavar="KEY", help="Take a label off.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
@@ -135,6 +143,7 @@ def set_(ctx: click.Context, /, name: str, **given: Any) -> None:  # noqa: ANN40
     """Change the machine NAME; what is not named stays."""
     raw = _scalars(given) | {
         "macs": given["macs"] or None,
+        "secure_boot": given["secure_boot"],
         "add_macs": given["add_macs"],
         "remove_macs": given["remove_macs"],
         "labels": pairs(given["labels"], "--label") | dict.fromkeys(given["unlabels"]),
@@ -161,7 +170,7 @@ def remove(ctx: click.Context, name: str) -> None:
     click.echo(f"node {name} removed")
 
 
-for command in (power, boot, media, inspect, console):
+for command in (power, boot, media, iscsi, inspect, console):
     node.add_command(command)
 for command in (install, rescue, wipe, maintenance, retire):
     node.add_command(command)
@@ -210,6 +219,7 @@ def _lines(
         ("loader", node.loader),
     ):
         yield title, [] if key is None else [key]
+    yield "firmware", ["Secure Boot"] if node.secure_boot else []
     yield "label", written(node.labels)
     values = origins(node, groups, profile)
     yield "var", [_from(by, f"{key}={value}") for key, (value, by) in values.items()]

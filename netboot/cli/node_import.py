@@ -49,8 +49,8 @@ def import_(ctx: click.Context, /, path: Path, **given: Any) -> None:  # noqa: A
     """Add or replace all machines of a FILE, or none.
 
     A nodes file is YAML: a list of {name, macs: [...], profile, labels: {}, vars: {}, uuid, serial,
-    asset_tag, loader, bmc: {address, user, password, tls}}; only the name and one identity have to
-    be there, and a profile where no group gives one. It is written at once.
+    asset_tag, loader, secure_boot, bmc: {address, user, password, tls}}; only the name and one
+    identity have to be there, and a profile where no group gives one. It is written at once.
 
     Files of dnsmasq, ISC dhcpd, Kea, PXELINUX, matchbox, Metal3 and agent-config.yaml are only
     shown: what would be added, and every line that was not understood. --apply writes it.

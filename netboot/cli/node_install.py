@@ -16,6 +16,7 @@ from netboot.config import Settings
 from netboot.control.inventory import Inventory, open_inventory
 from netboot.errors import OperationError
 from netboot.job import Job, JobKind, JobState
+from netboot.policy import DEPLOY, DISK_IMAGE
 
 
 @click.command()
@@ -23,10 +24,15 @@ from netboot.job import Job, JobKind, JobState
 @click.option("--reinstall", is_flag=True, help="Also those that are installed: erases them.")
 @click.option(
     "--via",
-    type=click.Choice(["pxe", "http"]),
+    type=click.Choice(["pxe", "http", "media"]),
     default="pxe",
     show_default=True,
-    help="How its firmware boots from the network.",
+    help="How it gets to the network first: PXE, HTTP boot, or a virtual CD of its BMC.",
+)
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    help="By writing this disk image straight to its disk, now and from now on.",
 )
 @click.option("--no-power", is_flag=True, help="Restart nothing: wait for the machine.")
 @click.option("--watch", "watches", is_flag=True, help="Show each stage until all have ended.")
@@ -48,7 +54,8 @@ def install(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 -- one
             _directly(inventory, nodes, given)
             return
         asked = {"reinstall": given["reinstall"], "power": not given["no_power"]}
-        request = {"kind": JobKind.INSTALL, "nodes": nodes, "asked": asked | {"via": given["via"]}}
+        asked |= {"via": given["via"]} | ({"image": given["image"]} if given["image"] else {})
+        request = {"kind": JobKind.INSTALL, "nodes": nodes, "asked": asked}
         jobs = submitted(inventory, request, as_json=given["as_json"])
     finish(found, jobs, watches=given["watches"], as_json=given["as_json"])
 
@@ -84,6 +91,11 @@ def _directly(inventory: Inventory, names: Sequence[str], given: dict[str, Any])
     """Nobody serves: the nodes' states are all that can be changed."""
     if given["watches"]:
         raise OperationError("no control program runs, so there is nothing to watch: netboot serve")
+    if given["image"]:
+        other = f"netboot node set NAME --profile {DEPLOY} --set {DISK_IMAGE}={given['image']}"
+        raise OperationError(
+            f"no control program runs, so nobody has images: netboot serve, or {other}"
+        )
     nodes = inventory.install(names, reinstall=given["reinstall"])
     if given["as_json"]:
         click.echo(json({"way": WAYS[False], "nodes": [document(node) for node in nodes]}))

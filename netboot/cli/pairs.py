@@ -40,7 +40,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def document(kept: Node | Group) -> dict[str, Any]:
     """As JSON data, without what it does not have: a list of them can be imported again."""
     known = msgspec.to_builtins(kept).items()
-    return {key: value for key, value in known if value is not None and key not in _OURS}
+    has = ((key, value) for key, value in known if value is not None and value is not False)
+    return {key: value for key, value in has if key not in _OURS}
 
 
 def json(data: object) -> str:

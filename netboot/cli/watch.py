@@ -21,7 +21,7 @@ from netboot.config import Settings
 from netboot.control.inventory import Inventory, open_inventory
 from netboot.errors import OperationError
 from netboot.event_text import harmless
-from netboot.job import Job, JobKind, JobState
+from netboot.job import STEP, Job, JobKind, JobState
 from netboot.stages.pace import Pace, pace
 
 LOOK_EVERY = 1.0
@@ -172,7 +172,7 @@ class _Live:
     def _guess(self, job: Job, now: float) -> tuple[ProgressBar | str, str]:
         """The bar, and what may be left."""
         own = self._paces.get(job.node)
-        if own is None:
+        if own is None or job.stage.startswith(STEP):
             return "", ""
         elapsed = max(now - job.since, 0.0) if job.since else 0.0
         bar = ProgressBar(1.0, own.share(job.stage, elapsed), _BAR)

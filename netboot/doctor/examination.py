@@ -18,6 +18,7 @@ from netboot.doctor import (
     programs,
     reach,
     routes,
+    secure_boot,
     served,
 )
 from netboot.doctor.context import Context
@@ -41,6 +42,7 @@ CHECKS: Mapping[str, Check] = {
     "ports": ports.check,
     "programs": programs.check,
     "images": images.check,
+    "secure boot": secure_boot.check,
     "served": served.check,
     "nodes": nodes.check,
     "mirror": mirror.check,

@@ -16,6 +16,7 @@ from netboot.media import library
 from netboot.media.needed import needed
 from netboot.model import Arch, Client, Firmware, Mac, Verdict
 from netboot.policy import Rules, decide
+from netboot.secure_boot.chain import judge
 
 OLD = 90 * DAY
 """Seconds. Debian's point releases come about as often, and old installers do not fit new ones."""
@@ -44,8 +45,10 @@ def check(context: Context) -> Iterable[Finding]:
     for name in sorted(present):
         yield from _one(folder / name, context)
     settings = context.settings
-    rules = Rules(profiles, settings.dhcp.unknown, settings.redfish_facade.members)
-    yield from loaders(records, rules, Catalogue(library.installed(folder, _silent)))
+    installed = library.installed(folder, _silent)
+    facade = settings.redfish_facade.members
+    rules = Rules(profiles, settings.dhcp.unknown, facade, judge(installed))
+    yield from loaders(records, rules, Catalogue(installed))
     yield _room(folder)
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 from netboot.errors import OperationError
 
-Firmware = Literal["uefi", "uefi-http", "uefi-arm64", "secureboot", "bios", "ipxe-rom"]
+Firmware = Literal[
+    "uefi", "uefi-http", "uefi-arm64", "secureboot", "secureboot-http", "bios", "ipxe-rom"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,15 @@ BOARDS: dict[Firmware, Board] = {
         ("-global", "driver=cfi.pflash01,property=secure,value=on", *_NO_IPV6),
     ),
     "ipxe-rom": Board("q35", _PLAIN, None, _NO_IPV6),
+    "secureboot-http": Board(
+        "q35,smm=on",
+        _MICROSOFT,
+        "",
+        (
+            *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+            *_without("IPv4PXESupport", "IPv6PXESupport"),
+        ),
+    ),
     # without a graphics card SeaBIOS and its ROMs speak on the serial line
     "bios": Board("pc,graphics=off", None, None),
 }

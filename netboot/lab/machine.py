@@ -25,7 +25,9 @@ from netboot.lab.program import Program
 from netboot.lab.qmp import Qmp
 from netboot.model import Mac, parse_mac
 
-FirmwareKind = Literal["uefi", "uefi-http", "uefi-arm64", "bios", "ipxe-rom"]
+FirmwareKind = Literal[
+    "uefi", "uefi-http", "uefi-arm64", "secureboot", "secureboot-http", "bios", "ipxe-rom"
+]
 
 DEFAULT_MEMORY = 1024
 """MiB; the Debian installer with its initrd unpacked fits."""
@@ -43,7 +45,8 @@ class Machine:
         macs: one NIC each, ``nic0`` first; the first is tried first.
         firmware: ``uefi`` (OVMF's own PXE), ``uefi-http`` (OVMF, HTTP Boot only), ``ipxe-rom``
             (OVMF with QEMU's iPXE as option ROM), ``uefi-arm64`` (the same EDK2 for arm64, its own
-            PXE) or ``bios`` (SeaBIOS with QEMU's iPXE ROM).
+            PXE), ``secureboot`` and ``secureboot-http`` (OVMF with Microsoft's keys, enforcing), or
+            ``bios`` (SeaBIOS with QEMU's iPXE ROM).
         memory: MiB.
         disk: a raw image, id ``disk0``, tried after the NICs.
         no_reboot: end QEMU where the guest would reset itself.

@@ -50,7 +50,7 @@ _BOOT = {
         "iPXE cannot use this NIC, the switch port was not forwarding yet (STP), "
         "or Secure Boot refused the loader",
         'try loader = "ipxe.efi" for this node, turn on portfast (STP edge port), '
-        "look for Access Denied on the screen and turn Secure Boot off",
+        "or where the screen says Access Denied mark it: netboot node set NAME --secure-boot",
     ),
     Stage.SCRIPT: Wait(
         45,

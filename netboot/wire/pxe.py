@@ -36,6 +36,15 @@ def identify(message: Message) -> Client | None:
     )
 
 
+def is_grub(message: Message) -> bool:
+    """Whether GRUB, started from a CD or a disk, asks for an address by its ``net_bootp``.
+
+    It is the one client whose DISCOVER says nothing but that it is one (GRUB 2.12, net/bootp.c).
+    """
+    is_discover = message.op == iana.BOOTREQUEST and message.type == iana.DISCOVER
+    return is_discover and message.options.keys() == {iana.OPT_MESSAGE_TYPE}
+
+
 def _arch(message: Message, vendor_class: bytes) -> int:
     """Option 93's first entry, else what the vendor class says, else BIOS (RFC 4578 2.1)."""
     value = message.options.get(iana.OPT_CLIENT_ARCH, b"")
