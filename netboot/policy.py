@@ -40,8 +40,6 @@ DEPLOY = "deploy"
 DISK_IMAGE = "disk_image"
 """The variable that names that image."""
 
-_NOT_THERE = "is not there: `netboot image fetch secure-boot`"
-
 _ERASES = ERASING | {State.ENROLLED}
 """The states in which a profile that erases the disk is given."""
 _BOOTS: Mapping[State, tuple[str | None, str]] = {
@@ -157,8 +155,8 @@ def _signed(
     if client.firmware in (Firmware.IPXE, Firmware.BIOS) or loader is None:
         said = f"{marked}, and there is no signed boot program for {kind.name}; {undo}"
         return Decision(Verdict.IGNORE, (reason, said))
-    problem = rules.signed.get(loader, _NOT_THERE)
-    if problem:
+    image = "secure-boot-arm64" if kind.signed and "aa64" in kind.signed else "secure-boot"
+    if problem := rules.signed.get(loader, f"is not there: `netboot image fetch {image}`"):
         said = f"{marked}, but {loader} {problem}"
         return Decision(Verdict.IGNORE, (reason, said))
     shape = kind.shapes[learned.shape % len(kind.shapes)]

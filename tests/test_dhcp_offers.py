@@ -78,7 +78,8 @@ class Responder:
     def decide(self, client: Client) -> Decision:  # noqa: ARG002 -- the plane's signature
         return self.decision
 
-    def begins(self, mac: Mac) -> None: ...
+    def begins(self, mac: Mac) -> None:
+        self.told.append((Kind.DISCOVER, mac, "a boot begins", {}))
 
     def took_offer(self, mac: Mac) -> None: ...
 
@@ -180,3 +181,11 @@ def test_a_relay_is_answered_from_the_address_on_its_route(responder: Responder)
         [(target, packet)] = responder.hears(discover(giaddr=RELAY))[0]
         assert (target, udp4.parse(packet).source) == (RELAY, source)
         assert responder.told[0][3]["relay"] == RELAY
+
+
+def test_grub_from_a_cd_begins_a_boot_and_is_not_answered(responder: Responder) -> None:
+    said = {iana.OPT_MESSAGE_TYPE: bytes([iana.DISCOVER])}
+    sent, told = responder.hears(Message(iana.BOOTREQUEST, 1, MACS[0], said))
+    assert (sent, told) == ([], [(Kind.DISCOVER, MACS[0], "a boot begins", {})])
+    said[iana.OPT_VENDOR_CLASS] = b"MSFT 5.0"
+    assert responder.hears(Message(iana.BOOTREQUEST, 1, MACS[0], said)) == ([], [])

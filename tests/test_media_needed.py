@@ -11,6 +11,7 @@ PROFILES = {
     "debian-12": Profile("debian-12", "s", "debian-12"),
     "laptops": Profile("laptops", "s", "debian-13", vars={"firmware": "true"}),
     "local": Profile("local", "s"),
+    "arm": Profile("arm", "s", "debian-13-arm64"),
 }
 LOADERS = {"ipxe": "every machine begins with"}
 
@@ -34,6 +35,21 @@ LOADERS = {"ipxe": "every machine begins with"}
             (Group("a1", {"rack": "a1"}, "laptops"),),
             "ignore",
             {"debian-13": "node n1 boots", "debian-13-firmware": "node n1 boots"},
+        ),
+        (
+            Node("n1", MAC, "local", secure_boot=True),
+            (),
+            "ignore",
+            {"secure-boot": "node n1, which is marked secure_boot, begins with"},
+        ),
+        (
+            Node("n1", MAC, "arm", secure_boot=True),
+            (),
+            "ignore",
+            {
+                "secure-boot-arm64": "node n1, which is marked secure_boot, begins with",
+                "debian-13-arm64": "node n1 boots",
+            },
         ),
         (
             Node("n1", MAC, "laptops", vars={"firmware": "false"}),

@@ -52,3 +52,17 @@ def test_a_broken_uuid_does_not_lose_the_client(value: bytes) -> None:
     client = pxe.identify(asked(_60=b"PXEClient", _97=value))
     assert client is not None
     assert client.uuid is None
+
+
+@pytest.mark.parametrize(
+    ("message", "is_grub"),
+    [
+        (asked(_53=b"\1"), True),
+        (asked(_53=b"\3"), False),
+        (asked(_53=b"\1", op=iana.BOOTREPLY), False),
+        (asked(_53=b"\1", _61=b"\1RT\0\0\0\1"), False),
+        (asked(_53=b"\1", _60=b"PXEClient"), False),
+    ],
+)
+def test_grub_is_who_says_nothing_of_itself(message: Message, is_grub: bool) -> None:
+    assert pxe.is_grub(message) is is_grub

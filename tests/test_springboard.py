@@ -279,6 +279,8 @@ class TestPlane:
             desk.plane.stock(images)
             with pytest.raises(NotServed, match="netboot image fetch springboard"):
                 desk.plane.media(KNOWN, MEDIUM, LOCAL)
+        said = "image springboard is not there: netboot image fetch springboard"
+        assert desk.said()[0] == (Kind.FAILED, f"{MEDIUM}: {said}")
 
     def test_a_boot_is_one_line_however_many_reads_it_takes(self, desk: Desk) -> None:
         for _ in range(3000):
@@ -291,6 +293,15 @@ class TestPlane:
         self.reads(desk)
         self.reads(desk, mac=SECOND)
         assert [event.mac for event in desk.events] == [KNOWN, KNOWN, SECOND]
+
+    def test_grub_from_it_gets_secrets_only_after_it_asked_for_an_address(self, desk: Desk) -> None:
+        def may_have_token(mac: Mac) -> bool:
+            return desk.machines.attempts.may_have_token(mac, desk.now)
+
+        assert not may_have_token(KNOWN)
+        for mac in (KNOWN, UNKNOWN):
+            desk.machines.begins(mac)
+        assert (may_have_token(KNOWN), may_have_token(UNKNOWN)) == (True, False)
 
     def test_asking_how_large_it_is_starts_nothing(self, desk: Desk) -> None:
         self.reads(desk, sent=0, status=200)

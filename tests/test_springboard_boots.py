@@ -3,6 +3,7 @@
 None of these machines' NICs is in its boot order, so what leads each to its script is the medium.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ nodes:
 """
 PROFILES = {"bios": "local", "uefi": "local", "secure": "debian-13", "stick": "local"}
 """An installer's script is given only to a machine whose DISCOVER was heard."""
-MORE = {"secure": ["--secure-boot"]}
+MORE = {"secure": {"secure_boot": True}}
 CDS = {"bios": "netboot.iso", "uefi": "netboot.iso", "secure": "netboot-secure.iso"}
 
 
@@ -53,9 +54,12 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def test_each_machine_comes_to_its_own_script(lab: Lab, images: Path, tmp_path: Path) -> None:
     site = Site(next(iter(lab.networks.values())), images, "http://mirror.invalid/debian")
-    for name, node in lab.nodes.items():
-        mac, more = node.machine.macs[0], MORE.get(name, [])
-        site.netboot("node", "add", name, "--mac", mac, "--profile", PROFILES[name], *more)
+    nodes = [
+        {"name": name, "macs": node.machine.macs, "profile": PROFILES[name], **MORE.get(name, {})}
+        for name, node in lab.nodes.items()
+    ]
+    (tmp_path / "nodes.yaml").write_text(json.dumps(nodes), "utf-8")  # which is YAML, too
+    site.netboot("node", "import", tmp_path / "nodes.yaml")
     built = tmp_path / "built.img"
     site.netboot("media", "build", "stick", "--usb", "-o", built)
     with (lab.nodes["stick"].machine.serial_log.parent / "disk0.img").open("r+b") as stick:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from msgspec import ValidationError, convert
 
+from netboot.answer.springboard import PLAIN, SECURE
 from netboot.bmc.address import parse_address
 from netboot.config import Settings
 from netboot.control.planes import Planes
 from netboot.control.springboards import Springboards
 from netboot.frames import Counts
+from netboot.media.library import CURRENT
 from netboot.model import Mac, Node
 from netboot.store.bmc_shapes import Bmc
 from tests.fake_bmc import FakeBmc
@@ -24,12 +26,20 @@ HANDS = FakeBmc()
 PATH = "media/52-54-00-aa-bb-01/netboot.iso"
 
 
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data folder with the images that CDs are made of."""
+    for image in (PLAIN, SECURE):
+        (tmp_path / "images" / image / CURRENT).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+
 def springboards(*, serves: bool = True, **settings: Any) -> Springboards:
     planes = Planes()
     if serves:
         planes.came("boot")
         planes.told("boot", Counts({}, {}, 0, {"eth0": "10.77.0.2"}, {}))
-    return Springboards(convert(settings, Settings), planes)
+    return Springboards(convert({"server": {"data_dir": "."}} | settings, Settings), planes)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +55,12 @@ def test_it_is_our_http_as_the_bmc_reaches_it(bmc: Bmc, http: dict[str, Any], ho
     assert springboards(http=http).url(NODE, bmc, HANDS) == f"http://{host}/{PATH}"
 
 
-def test_without_a_boot_program_or_a_mac_there_is_none() -> None:
+def test_without_a_boot_program_a_mac_or_the_image_there_is_none(tmp_path: Path) -> None:
     assert springboards(serves=False).url(NODE, HERE, HANDS) is None
     assert springboards().url(Node("n2", (), "local"), HERE, HANDS) is None
+    (tmp_path / "images" / PLAIN / CURRENT).rmdir()
+    assert springboards().url(NODE, HERE, HANDS) is None
+    assert springboards().url(replace(NODE, secure_boot=True), HERE, HANDS) is not None
 
 
 def test_http_boot_of_a_machine_with_secure_boot_loads_shim_as_machines_reach_it() -> None:
@@ -102,9 +115,9 @@ def test_a_bmc_that_reads_no_http_is_sent_to_a_share(shares: dict[str, str], bas
     ],
 )
 def test_an_image_of_ours_is_in_the_share_too(tmp_path: Path, url: str, read: str | None) -> None:
-    (tmp_path / "images/rescue").mkdir(parents=True)
+    (tmp_path / "images/rescue").mkdir()
     (tmp_path / "images/rescue/current").symlink_to("20261121")
-    urls = springboards(virtual_media={"nfs": NFS}, server={"data_dir": str(tmp_path)})
+    urls = springboards(virtual_media={"nfs": NFS})
     assert urls.readable(url, WithoutHttp()) == (read or url)
     assert urls.readable(url, HANDS) == url
 

@@ -63,19 +63,24 @@ class Springboards:
             local: our address it was asked at.
 
         Raises:
-            NotServed: no such machine, no such medium, or its script cannot be made.
+            NotServed: no such machine, no such medium, or it cannot be made; then its timeline says
+                so too.
         """
         if self._machines.name_of(mac) is None:
             raise NotServed(f"{mac} is not registered")
-        image = MEDIA.get(name)
-        if image is None or image not in self._there:
-            raise NotServed(f"no such medium; netboot image fetch {image or PLAIN}")
+        if name not in MEDIA:
+            raise NotServed(f"there is no {name!a:.60}")
         try:
-            servers = self._machines.servers(local)
-            return patched(self._there[image], self._personal.springboard(image, mac, servers))
+            return self._made(mac, MEDIA[name], local)
         except NotBootable as problem:
             self._machines.record(Kind.FAILED, mac, f"{name}: {problem}")
             raise NotServed(str(problem)) from problem
+
+    def _made(self, mac: Mac, image: str, local: str) -> Patched:
+        if image not in self._there:
+            raise NotBootable(f"image {image} is not there: netboot image fetch {image}")
+        servers = self._machines.servers(local)
+        return patched(self._there[image], self._personal.springboard(image, mac, servers))
 
     def discs(self, mac: Mac) -> list[str]:
         """The CDs that the firmware of the machine ``mac`` starts.

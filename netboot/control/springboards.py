@@ -8,7 +8,7 @@ what is behind a link, so an image's version is named.
 import socket
 from urllib.parse import urlsplit
 
-from netboot.answer.discs import path_of
+from netboot.answer.discs import image_of, path_of
 from netboot.bmc.driver import Driver, ReadsImages
 from netboot.clients import KINDS
 from netboot.config import Settings
@@ -38,14 +38,17 @@ class Springboards:
         Blocks while a name is resolved, and while the BMC is asked what it is.
 
         Returns:
-            None where it has no MAC, or no boot program serves.
+            None where it has no MAC, no boot program serves, or the image is not fetched.
 
         Raises:
             BmcError: the BMC cannot be asked.
         """
         if not node.macs or (base := self._base(bmc.address.host)) is None:
             return None
-        return self.readable(base + path_of(node, node.macs[0]), hands)
+        ours = base + path_of(node, node.macs[0])
+        url = self.readable(ours, hands)
+        is_there = (self._settings.images_dir / image_of(node) / CURRENT).exists()
+        return url if is_there or url != ours else None
 
     def loader(self, node: Node) -> str | None:
         """The URL of what UEFI HTTP Boot of ``node`` loads, as its firmware reaches us.

@@ -22,10 +22,12 @@ def needed(snapshot: Snapshot, profiles: Mapping[str, Profile], unknown: str) ->
         unknown: the profile of machines nobody registered, or ``ignore``.
     """
     wanted = {AT_ROOT: "every machine begins with"}
-    for name, own, who, signed in _asking(snapshot, unknown):
+    for node in snapshot.nodes_in_effect():
+        if node.secure_boot:
+            who = f"node {node.name}, which is marked secure_boot, begins with"
+            wanted.setdefault(_signed_loaders(profiles.get(node.profile or "")), who)
+    for name, own, who in _asking(snapshot, unknown):
         profile = profiles.get(name)
-        if signed:
-            wanted.setdefault(_signed_loaders(profile), f"{who} with Secure Boot")
         if profile is None or profile.image is None:
             continue
         wanted.setdefault(profile.image, who)
@@ -41,9 +43,9 @@ def _signed_loaders(profile: Profile | None) -> str:
     return arm64 if image.endswith("-arm64") else x64
 
 
-def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str, bool]]:
-    """Profile, variables of its own, half a sentence, and Secure Boot, for each who asks."""
+def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str]]:
+    """Profile, variables of its own, and half a sentence, for each who asks."""
     for node in snapshot.nodes_in_effect():
-        yield node.profile or "", node.vars, f"node {node.name} boots", node.secure_boot
+        yield node.profile or "", node.vars, f"node {node.name} boots"
     if unknown != IGNORE:
-        yield unknown, {}, "unknown machines boot", False
+        yield unknown, {}, "unknown machines boot"
