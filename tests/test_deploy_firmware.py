@@ -1,5 +1,6 @@
 """A disk image straight to a blank disk, by real firmware: written, grown, named, and started."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from tests import tiny_disk
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 MAC = "52:54:00:00:00:01"
-DISK_MIB = 64
+DISK_MIB = 96
+FILLER_MIB = 40
+STAGES = ("early", "partition", "write", "verify", "grow", "late")
 
 
 def own_images(images: Path, folder: Path) -> Path:
@@ -36,27 +39,45 @@ def blank_disk(folder: Path) -> Path:
 
 @pytest.fixture
 def deploying(lan_with_dhcp: Lan, images: Path, tmp_path: Path) -> Site:
-    """A site with a disk image of its own."""
+    """A site with a disk image of its own, and a node that would start from its disk."""
     here = own_images(images, tmp_path / "images")
     (tmp_path / "tiny").mkdir()
-    disk = tiny_disk.make(tmp_path / "tiny", images / "ipxe/current/ipxe.efi")
+    filler = random.Random(1).randbytes(FILLER_MIB << 20)  # noqa: S311 -- only to be incompressible
+    disk = tiny_disk.make(tmp_path / "tiny", images / "ipxe/current/ipxe.efi", filler)
     own.add("tiny", {"tiny.raw.zst": tiny_disk.packed(disk)}, here, silent)
     site = Site(lan_with_dhcp, here, "http://mirror.example/debian")
-    variables = ("disk_image=tiny", "countdown=1", "console=ttyS0,115200n8")
+    variables = ("countdown=1", "console=ttyS0,115200n8", "ssh_authorized_keys=ssh-ed25519 AAAA me")
     options = [word for variable in variables for word in ("--set", variable)]
-    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "deploy", *options)
+    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "local", *options)
     return site
 
 
-def test_an_image_is_written_to_a_blank_disk_and_started_from_it(
+def test_an_image_goes_straight_to_a_blank_disk_also_where_the_server_is_restarted_meanwhile(
     lan: Lan, deploying: Site, tmp_path: Path
 ) -> None:
     site, disk = deploying, blank_disk(tmp_path)
-    site.serve()
+    program = site.serve()
+    refused = site.netboot("node", "install", "n1", "--image", "debian-13", check=False)
+    assert "'debian-13' is no disk image; these are: " in refused.stderr
+    site.netboot("node", "install", "n1", "--image", "tiny")
     machine = Machine(lan, "n1", [MAC], disk=disk)
     machine.power_on()
-    home = site.wait_for_event("n1", Kind.INSTALLED, 300)
-    assert home.detail.startswith("called home: installed")
+    site.wait_for_event("n1", Kind.PROGRESS, 300, "writing to /dev/vda: ")
+    program.end()
+    assert disk.read_bytes()[: tiny_disk.MIB] == bytes(tiny_disk.MIB)  # no firmware starts this
+    site.serve()
+    ended = site.wait_for_event("n1", Kind.JOB, 300, "install done")
+    assert ended.data["came"] == "done"
     machine.wait_for_serial(tiny_disk.SAYS, 300)
     assert tiny_disk.read(disk, "/etc/hostname") == "n1\n"
-    assert tiny_disk.file_system_size(disk) > tiny_disk.ROOT_MIB * tiny_disk.MIB
+    assert tiny_disk.read(disk, "/root/.ssh/authorized_keys") == "ssh-ed25519 AAAA me\n"
+    assert tiny_disk.file_system_size(disk) > tiny_disk.SIZE
+    told = [one.event.data.get("stage") for one in site.timeline("n1")]
+    assert [stage for stage in dict.fromkeys(told) if stage in STAGES] == list(STAGES)
+    assert machine.serial_text.count("the transfer broke off after ") >= 1
+
+    site.netboot("node", "install", "n1", "--reinstall")
+    machine.reset()
+    machine.wait_for_serial("starting from /dev/vda", 300)
+    machine.wait_for_serial(tiny_disk.SAYS, 300)
+    assert tiny_disk.read(disk, "/etc/hostname") == "n1\n"

@@ -158,3 +158,12 @@ class TestCallHomeWhileControlIsAway:
         shows(desk, State.REINSTALLING, installation=2)
         desk.boots(KNOWN)
         assert "kernel " in desk.script()
+
+
+def test_what_an_installer_says_that_cannot_go_on_is_its_end(desk: Desk) -> None:
+    shows(desk, State.INSTALLING)
+    desk.boots()
+    token = desk.token(desk.script())
+    desk.plane.report(token, {"fatal": "yes", "detail": "no disk fits"}, PEER, last=False)
+    [failed] = [event for event in desk.events if event.kind is Kind.FAILED]
+    assert (failed.detail, failed.data["installation"]) == ("no disk fits", 1)

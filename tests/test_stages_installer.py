@@ -42,6 +42,7 @@ def test_the_installers_menu_tells_its_stages(program: str, text: str, stage: St
         (told("base-system"), Stage.BASE_SYSTEM),
         (told("late"), Stage.LATE),
         (told("boot-loader", Kind.SYSLOG), Stage.BOOT_LOADER),
+        (told("write"), Stage.WRITING),
         (Event(Kind.INSTALLED, MAC, "n1"), Stage.CALL_HOME),
         (told("coffee"), None),
         (told("kernel"), None),
@@ -59,9 +60,16 @@ def test_stages_stand_in_the_order_an_installation_goes_through() -> None:
     assert list(installer.WAITS) == list(range(Stage.PARTITIONING, Stage.DONE))
 
 
+def test_what_installs_packages_writes_no_disk_image() -> None:
+    after = installer.AWAITED_AFTER
+    assert after[Stage.BOOT_LOADER] is Stage.LATE
+    assert after[Stage.WRITING] is Stage.VERIFYING
+    assert after[Stage.GROWING] is Stage.LATE
+
+
 @pytest.mark.parametrize("step", installer.STEPS)
 def test_silence_after_each_names_the_next_and_its_usual_cause(step: installer.Step) -> None:
-    watch, awaited = StageWatch(), Stage(step.stage + 1)
+    watch, awaited = StageWatch(), installer.AWAITED_AFTER[step.stage]
     watch.observe(told(step.word), 0.0)
     assert watch.next_deadline() == WAITS[awaited].seconds
     [late] = watch.expired(WAITS[awaited].seconds)

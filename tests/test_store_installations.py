@@ -6,6 +6,7 @@ import pytest
 
 from netboot.errors import ConfigError
 from netboot.events import Event, Kind
+from netboot.job import JobKind
 from netboot.model import Group, Mac, Node, State
 from netboot.store.group_shapes import GroupChange
 from netboot.store.shapes import Conflict, NodeChange, Unknown, nodes_of
@@ -120,3 +121,23 @@ def test_a_file_may_say_that_a_node_has_its_system(store: Store) -> None:
 
 def test_a_person_may_say_so_too(store: Store) -> None:
     assert store.update("n1", NodeChange(state="installed")).state is State.INSTALLED
+
+
+def test_an_installer_that_cannot_go_on_has_failed_in_its_own_words(store: Store) -> None:
+    store.append_events([event(Kind.SCRIPT)])
+    store.append_events([Event(Kind.FAILED, MAC, "n1", "a file is away")])
+    assert state(store) == (State.INSTALLING, 1)
+    store.append_events([Event(Kind.FAILED, MAC, "n1", "no disk fits", {"installation": 1})])
+    assert state(store) == (State.FAILED, 1)
+    assert store.get("n1").because == "no disk fits"
+
+
+def test_a_job_with_an_image_has_its_node_deployed_by_it_from_then_on(store: Store) -> None:
+    store.update("n1", NodeChange(vars={"disk": "first"}))
+    with pytest.raises(ConfigError, match="installs nothing"):
+        store.submit("n1", JobKind.INSTALL, "test", {"image": "own"}, installing=INSTALLING)
+    assert store.get("n1").profile == "debian-12"
+    store.submit("n1", JobKind.INSTALL, "test", {"image": "own"}, installing=["deploy"])
+    node = store.get("n1")
+    assert node.profile == "deploy"
+    assert node.vars == {"disk": "first", "disk_image": "own"}

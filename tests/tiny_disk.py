@@ -11,7 +11,7 @@ SAYS = "the tiny disk started"
 AUTOEXEC = f"#!ipxe\necho {SAYS}\nsleep 3600\n"
 MIB = 1 << 20
 BOOT_AT, BOOT_MIB = 1, 4
-ROOT_AT, ROOT_MIB = 5, 10
+ROOT_AT, ROOT_MIB = 5, 50
 SIZE = (ROOT_AT + ROOT_MIB + 1) * MIB
 LAYOUT = f"""label: gpt
 start={BOOT_AT}MiB, size={BOOT_MIB}MiB, type=uefi
@@ -27,19 +27,20 @@ SYSTEM = {
 }
 
 
-def make(folder: Path, loader: Path, system: dict[str, str] | None = None) -> Path:
+def make(folder: Path, loader: Path, filler: bytes) -> Path:
     """Make a raw disk image.
 
     Args:
         folder: an empty folder.
         loader: an EFI iPXE, which is started from the disk.
-        system: path → content, of the second partition.
+        filler: what a file of the second partition holds.
     """
     disk, boot, root, tree = (folder / name for name in ("disk.raw", "boot", "root", "tree"))
-    for name, text in (SYSTEM if system is None else system).items():
+    for name, text in SYSTEM.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
         (tree / name).chmod(0o755 if "/bin/" in name else 0o644)
+    (tree / "filler").write_bytes(filler)
     (folder / "autoexec.ipxe").write_text(AUTOEXEC)
     _run("truncate", "-s", f"{BOOT_MIB}M", boot)
     _run("mformat", "-i", boot, "::")

@@ -214,7 +214,7 @@ def _stage_after(boot: Boot, event: Event) -> Stage:
     if event.kind is Kind.SCRIPT and event.data.get("image") == "":
         return Stage.DONE  # its profile starts no kernel: the local disk, or a person chooses
     if (begun := installer.begun(event)) is not None:
-        return Stage(begun + 1)
+        return installer.AWAITED_AFTER.get(begun, Stage.DONE)
     return (_LEADS_IPXE_TO if boot.ipxe else _LEADS_TO).get(event.kind, Stage.NOTHING)
 
 

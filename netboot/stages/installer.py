@@ -55,9 +55,17 @@ STEPS = (
             }
         ),
     ),
+    Step(Stage.WRITING, "write", frozenset()),
+    Step(Stage.VERIFYING, "verify", frozenset()),
+    Step(Stage.GROWING, "grow", frozenset()),
     Step(Stage.LATE, "late", frozenset({"finish-install"})),
 )
 """In the order an installation goes through. After the last the machine calls home."""
+
+AWAITED_AFTER: Mapping[Stage, Stage] = {step.stage: Stage(step.stage + 1) for step in STEPS} | {
+    Stage.BOOT_LOADER: Stage.LATE
+}
+"""What is awaited once a stage has begun."""
 
 WAITS: Mapping[Stage, Wait] = {
     Stage.PARTITIONING: Wait(
@@ -85,6 +93,24 @@ WAITS: Mapping[Stage, Wait] = {
         "packages begun but no boot loader",
         "a package that fails or asks, or a slow mirror and many packages",
         "read netboot timeline --log; install fewer packages by the variables packages and tasks",
+    ),
+    Stage.WRITING: Wait(
+        900,
+        "a disk was looked for but no image written to it",
+        "the deploy ramdisk does not reach our HTTP port any more",
+        "read netboot timeline and the screen",
+    ),
+    Stage.VERIFYING: Wait(
+        14_400,
+        "the disk image was begun but never written whole",
+        "a slow link or disk and a large image, or our HTTP port cannot be reached any more",
+        "read netboot timeline: it says how far it is; check cable and switch port",
+    ),
+    Stage.GROWING: Wait(
+        900,
+        "the disk image is written but the disk never grown",
+        "a disk that is slow to take what it was sent, or that fails",
+        "read the machine's screen",
     ),
     Stage.LATE: Wait(
         900,

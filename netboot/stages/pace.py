@@ -28,6 +28,9 @@ USUAL: Mapping[Stage, float] = {
     Stage.BASE_SYSTEM: 40.0,
     Stage.PACKAGES: 150.0,
     Stage.BOOT_LOADER: 240.0,
+    Stage.WRITING: 0.0,
+    Stage.VERIFYING: 60.0,
+    Stage.GROWING: 5.0,
     Stage.LATE: 30.0,
     Stage.CALL_HOME: 20.0,
 }

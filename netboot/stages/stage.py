@@ -29,10 +29,14 @@ class Stage(IntEnum):
     BASE_SYSTEM = 13
     PACKAGES = 14
     BOOT_LOADER = 15
-    LATE = 16
+    WRITING = 16
+    """Of a disk image, straight to the disk; no installer that has the stages before has these."""
+    VERIFYING = 17
+    GROWING = 18
+    LATE = 19
     """Its last commands."""
-    CALL_HOME = 17
-    DONE = 18
+    CALL_HOME = 20
+    DONE = 21
 
     @property
     def slug(self) -> str:
