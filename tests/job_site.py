@@ -18,6 +18,7 @@ from netboot.bmc.manual import ManualDriver
 from netboot.bmc.model import BootOverride, BootTarget, Login
 from netboot.control.bmc_actions import Actions
 from netboot.control.entries import add
+from netboot.errors import BmcError
 from netboot.events import Event, Kind
 from netboot.job import Job, JobKind
 from netboot.jobs import bmc_turn
@@ -60,7 +61,7 @@ class JobSite:
         (folder / "data/netboot.db").write_bytes(_empty())
         self.store = Store(f"sqlite:///{folder}/data/netboot.db")
         self.bmcs: dict[str, FakeBmc] = {}
-        self.iso: str | None = ISO
+        self.iso: str | BmcError | None = ISO
         self.safe = Safe(bytes(32))
         self.locks = BmcLocks(self.store, "here")
         self.actions = Actions(
@@ -70,7 +71,7 @@ class JobSite:
         self.tools = Tools(
             *(self.store, lambda: self.safe, self.open, self.locks, cap, 120.0, lambda: None),
             screens=Screens(folder / "screenshots"),
-            springboard=lambda _node, _bmc, _hands: self.iso,
+            springboard=self.springboard,
             clock=lambda: self.now,
         )
         self.worker = Worker(self.tools, "here", 1)
@@ -102,6 +103,11 @@ class JobSite:
         found = self.bmcs[node.name]
         found.login = login
         return found
+
+    def springboard(self, _node: Any, _bmc: Any, _hands: Any) -> str | None:
+        if isinstance(self.iso, BmcError):
+            raise self.iso
+        return self.iso
 
     def submit(self, name: str = "n1", kind: JobKind = JobKind.INSTALL, **asked: Any) -> int:
         return self.store.submit(name, kind, "alice", asked, now=self.now).id

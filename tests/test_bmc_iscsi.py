@@ -146,3 +146,13 @@ def test_another_source_of_hpes_firmware_stays() -> None:
         left = driver.iscsi_target(MACS)
     assert left is not None
     assert left.name == theirs["iSCSITargetName"]
+
+
+def test_a_function_that_is_listed_and_not_there_is_passed_over() -> None:
+    with driven("generic") as (driver, bmc, _machine):
+        functions = "/redfish/v1/Chassis/1/NetworkAdapters/NIC/NetworkDeviceFunctions"
+        del bmc._service._tree[f"{functions}/1"]
+        assert driver.inspect().iscsi_boot is True
+        with pytest.raises(BmcError, match=r"\(52:54:00:00:00:02\) is of a NIC"):
+            driver.iscsi_target(MACS[:1])
+        assert driver.iscsi_target(MACS) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.control import iscsi_steps
+from netboot.control import bmc_steps, iscsi_steps
 from netboot.lab.bmc import adapter
 from netboot.lab.bmc.faults import Fault
 from netboot.lab.bmc.machine import FakeMachine, IscsiDrive
@@ -140,12 +140,13 @@ def test_where_firmware_cannot_the_machine_is_sent_to_ipxe(
 
 
 def test_a_volume_that_is_detached_is_taken_from_the_firmware_first(
-    cli: Nodes, bmc: VirtualBmc, machine: Machine
+    cli: Nodes, bmc: VirtualBmc, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bmc_steps, "BUSY_PAUSES", ())
     attached(cli)
     cli("node", "iscsi", "n1", "set")
     assert machine.iscsi is not None
-    bmc.faults.add(Fault("busy", "PATCH", times=99))
+    bmc.faults.add(Fault("busy", "PATCH", "NetworkDeviceFunctions", times=99))
     code, _, err = cli("volume", "detach", "disk1")
     assert (code, "its firmware keeps its volume" in err) == (1, True)
     bmc.faults.waiting.clear()

@@ -3,6 +3,7 @@
 The target is tgt and wants CHAP; the firmware's initiator is QEMU's own.
 """
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,13 @@ from netboot.lab.site import Site
 from netboot.lab.up.file import read
 from netboot.lab.up.lab import Lab, LabNode
 from netboot.volume import initiator
-from tests import tiny_disk
 from tests.iscsi_target import IQN, LUN, Chap, Target
 from tests.waiting import await_
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 TIMEOUT = 120
+FROM_LUN = "started from the LUN"
 FROM_NETWORK = "Start PXE over IPv4"
 CHAP = Chap("n1", "four-teen-char")
 LAB = """
@@ -33,8 +34,7 @@ nodes:
 
 
 def test_a_volume_is_booted_while_it_is_set_and_not_after(tmp_path: Path, images: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    disk = tiny_disk.make(tmp_path / "disk", images / "ipxe/current/ipxe.efi")
+    disk = bootable(tmp_path, images / "ipxe/current/ipxe.efi")
     (tmp_path / "lab.yaml").write_text(LAB, "utf-8")
     with Lab(read(tmp_path / "lab.yaml")) as lab:
         node, machine = lab.nodes["n1"], lab.nodes["n1"].machine
@@ -47,7 +47,7 @@ def test_a_volume_is_booted_while_it_is_set_and_not_after(tmp_path: Path, images
         assert not machine.lun.is_plugged  # from the next start on
 
         site.netboot("node", "power", "n1", "on")
-        machine.program.wait_for(tiny_disk.SAYS, TIMEOUT)
+        machine.program.wait_for(FROM_LUN, TIMEOUT)
         assert f"Initiator: {initiator('n1')}" in target.initiators()
         command = Path(f"/proc/{machine.program.process.pid}/cmdline").read_text("utf-8")
         assert CHAP.secret not in command + site.netboot("timeline", "n1", "--json").stdout
@@ -56,8 +56,25 @@ def test_a_volume_is_booted_while_it_is_set_and_not_after(tmp_path: Path, images
         since = machine.program.position
         site.netboot("node", "power", "n1", "cycle")
         machine.program.wait_for(FROM_NETWORK, TIMEOUT, since=since)
-        assert tiny_disk.SAYS not in machine.program.text_since(since)
+        assert FROM_LUN not in machine.program.text_since(since)
         await_(lambda: initiator("n1") not in target.initiators(), "its firmware logs out")
+
+
+def bootable(folder: Path, loader: Path) -> Path:
+    """A disk that is one FAT, from which UEFI starts an iPXE that says so."""
+    disk, script = folder / "disk.img", folder / "autoexec.ipxe"
+    script.write_text(f"#!ipxe\necho {FROM_LUN}\nsleep 3600\n", "ascii")
+    with disk.open("wb") as file:
+        file.truncate(8 << 20)
+    for words in (
+        ["mformat", "-i", disk, "::"],
+        ["mmd", "-i", disk, "::EFI", "::EFI/BOOT"],
+        ["mcopy", "-i", disk, loader, "::EFI/BOOT/BOOTX64.EFI"],
+        ["mcopy", "-i", disk, script, "::"],
+        ["mcopy", "-i", disk, script, "::EFI/BOOT/"],
+    ):
+        subprocess.run(words, check=True)
+    return disk
 
 
 def register(site: Site, node: LabNode) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netboot.bmc.model import PowerAction, PowerState
+from netboot.control.bmc_shapes import PowerAsked
 from netboot.errors import BmcError, ConfigError
 from netboot.events import Kind
 from netboot.job import JobKind, JobState
@@ -14,7 +15,7 @@ from netboot.jobs.bios import TAKEN_WITHIN
 from netboot.jobs.deploy import Deploy, Do, Step
 from netboot.jobs.worker import Worker
 from netboot.model import State
-from tests.job_site import JobSite, job_site
+from tests.job_site import SOURCE, JobSite, job_site
 
 BIOS = Step(Do.BIOS, {"LogicalProc": "Disabled"})
 INSPECT, INSTALL = Step(Do.INSPECT), Step(Do.INSTALL)
@@ -212,6 +213,23 @@ def test_cancelled_after_the_install_it_stays_installed(site: JobSite) -> None:
     site.pass_(30)
     assert site.job().outcome == "it called home; step 2 of 2 (power off) was cancelled"
     assert site.store.get("n1").state is State.INSTALLED
+
+
+def test_no_step_is_taken_while_an_operator_has_the_machine_in_hand(site: JobSite) -> None:
+    deploys(site, BIOS, INSTALL)
+    bmc = site.bmcs["n1"]
+    bmc.refuses = {"bios": BmcError("503", retryable=True)}
+    site.submit()
+    site.turns()
+    for action in (PowerAction.OFF, PowerAction.ON):
+        bmc.refuses = {}
+        site.actions.power("n1", PowerAsked(action=action), "bob", SOURCE)
+        site.pass_(120)
+        if action is PowerAction.OFF:
+            assert site.job().waits_for == "bob, who asked for power off"
+            assert not [one for one in bmc.asked if one.startswith("bios")]
+    assert bmc.attributes == {"LogicalProc": "Disabled"}
+    assert site.job().stage == "power-on"
 
 
 def test_only_installations_have_steps(site: JobSite) -> None:

@@ -78,7 +78,20 @@ def test_without_a_boot_program_pxe_goes_on_and_media_waits_for_one(site: JobSit
     site.submit(via="media")
     site.turns()
     assert bmc.asked == []
-    assert site.job().waits_for == "a boot program to serve the virtual CD; none is connected"
+    assert site.job().waits_for == (
+        "a boot program to serve its virtual CD, and for the CD's image; "
+        "netboot image fetch springboard"
+    )
+    site.iso = ISO
+    site.pass_(TROUBLE_PAUSE + 1)
+    assert bmc.asked == ["boot cd by virtual-media", "power cycle"]
+
+
+def test_a_bmc_that_cannot_say_what_it_is_yet_is_asked_again(site: JobSite) -> None:
+    bmc, site.iso = site.bmcs["n1"], BmcError("no reply", retryable=True)
+    site.submit(via="media")
+    site.turns()
+    assert site.job().waits_for == "its BMC: no reply"
     site.iso = ISO
     site.pass_(TROUBLE_PAUSE + 1)
     assert bmc.asked == ["boot cd by virtual-media", "power cycle"]

@@ -14,6 +14,7 @@ from netboot.media import rawdisk
 from netboot.media.progress import silent
 from netboot.model import Image
 from tests.iscsi_target import IQN, LUN, Chap, Target
+from tests.test_firmware_profiles import boot_sector
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
@@ -58,6 +59,19 @@ def add_volume(site: Site, portal: str, secret: str) -> None:
     login = ("--chap-user", CHAP.user, "--chap-secret-file", file)
     site.netboot("volume", "add", "v1", *where, *login)
     site.netboot("volume", "attach", "v1", "n1")
+
+
+def test_a_bios_machine_starts_from_its_volumes_boot_sector(lan: Lan, site: Site) -> None:
+    disk = lan.directory / "lun.img"
+    disk.write_bytes(boot_sector(b"this is the LUN").ljust(16 << 20, b"\0"))
+    target = Target(lan, disk, CHAP)
+    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "volume")
+    add_volume(site, target.portal, CHAP.secret)
+    site.serve()
+    machine = Machine(lan, "n1", [MAC], "bios")
+    machine.power_on()
+    machine.wait_for_serial("this is the LUN", TIMEOUT)
+    site.wait_for_event("n1", Kind.PROGRESS, TIMEOUT, "volume, v1 is attached")
 
 
 def test_a_machine_without_a_disk_starts_from_its_volume_once_the_secret_is_right(

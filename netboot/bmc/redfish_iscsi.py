@@ -13,7 +13,7 @@ from netboot.bmc.iscsi import IscsiTarget
 from netboot.bmc.model import Secret
 from netboot.bmc.quirks import Quirk
 from netboot.bmc.redfish_boot import etags, link, links, part
-from netboot.bmc.redfish_http import Connection
+from netboot.bmc.redfish_http import Connection, Reply
 from netboot.bmc.redfish_media import patch
 from netboot.bmc.redfish_words import Json
 from netboot.errors import BmcError
@@ -150,18 +150,27 @@ class DeviceFunctions:
     def _functions(self) -> Iterator[_Function]:
         """Those that have iSCSI, in the BMC's order."""
         for path in self._paths()[:MOST_FUNCTIONS]:
-            reply = self._connection.get(path)
-            if not part(reply.said, "iSCSIBoot"):
+            reply = self._found(path)
+            if reply is None or not part(reply.said, "iSCSIBoot"):
                 continue
             settings = link(part(reply.said, "@Redfish.Settings"), "SettingsObject")
-            if settings is None:
+            waiting = None if settings is None else self._found(settings)
+            if settings is None or waiting is None:
                 yield _Function(path, reply.etag, reply.said, reply.said)
                 continue
-            waiting = self._connection.get(settings)
             iscsi = _over(part(reply.said, "iSCSIBoot"), part(waiting.said, "iSCSIBoot"))
             mode = waiting.said.get("BootMode") or reply.said.get("BootMode")
             said = {**reply.said, "iSCSIBoot": iscsi, **({"BootMode": mode} if mode else {})}
             yield _Function(settings, waiting.etag, waiting.said, said)
+
+    def _found(self, path: str) -> Reply | None:
+        """A resource; None for one that is listed and not there."""
+        try:
+            return self._connection.get(path)
+        except BmcError as error:
+            if error.retryable:
+                raise
+            return None
 
     def _paths(self) -> tuple[str, ...]:
         """Of the functions, by the system's network interfaces, else by its chassis' adapters."""

@@ -266,7 +266,7 @@ class Actions:
         if bmc is None or not media or any(medium.inserted for medium in media):
             return goal
         self._refuse_volume_by_cd(turn, goal.wanted.mode)
-        url = self.springboard(turn.node, bmc, turn.hands)
+        url = patiently(turn, lambda: self.springboard(turn.node, bmc, turn.hands))
         return replace(goal, iso_url=url, begins=Rung.VIRTUAL_MEDIA) if url else goal
 
     def _refuse_volume_by_cd(self, turn: Turn, mode: BootMode | None) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from netboot.bmc.model import PowerAction
 from netboot.job import STEP, JobState
-from netboot.jobs import bios, inspect, power
+from netboot.jobs import bios, inspect, power, stages
+from netboot.jobs.booting import IN_HAND
 from netboot.jobs.deploy import INSTALL, Do
 from netboot.jobs.memory import Memory
 from netboot.jobs.step import Ends, Hands, Next, Plan, Step, View, Waits
@@ -25,7 +26,7 @@ def plan(view: View, install: Plan, now: float) -> Step:
         return _come(view, install(view, now))
     if end := _left_out(view):
         return end
-    found = _planned(view, now)
+    found = _in_hand(view, now) or _planned(view, now)
     if isinstance(found, Waits):
         return replace(found, stage=stage(view.memory))
     if isinstance(found, Ends) and found.state is JobState.FAILED:
@@ -37,6 +38,17 @@ def plan(view: View, install: Plan, now: float) -> Step:
 def stage(memory: Memory) -> str:
     """The slug of the step that is under way."""
     return f"{STEP}{memory.at + 1}-{memory.steps[memory.at].do}"
+
+
+def _in_hand(view: View, now: float) -> Waits | Ends | None:
+    """While an operator has the machine's power in hand, no step is taken."""
+    if (meddled := view.memory.meddled) is None:
+        return None
+    deadline = meddled.at + stages.BY_HAND
+    who = f"{meddled.by}, who asked for {meddled.asked}"
+    if now >= deadline:
+        return Ends(JobState.FAILED, f"it was left to {who}")
+    return Waits("", who, meddled.at, deadline, min(now + IN_HAND, deadline))
 
 
 def _planned(view: View, now: float) -> Step:

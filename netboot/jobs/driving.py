@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_
 
+from netboot.answer.discs import image_of
 from netboot.bmc.closed_loop import ClosedLoop, Pause
 from netboot.bmc.driver import HasBios
 from netboot.bmc.goal import Done, Goal, Sign
@@ -25,6 +26,7 @@ from netboot.store.job_shapes import Claimed
 
 _SIGNS = frozenset({Kind.DISCOVER, Kind.REQUEST_4011, Kind.LOADER, Kind.SCRIPT})
 """What shows that a machine came to us."""
+_NO_CD = "a boot program to serve its virtual CD, and for the CD's image"
 _READS = frozenset({Kind.MEDIA})
 """What shows that its springboard is read."""
 _STOPS = (PowerAction.OFF, PowerAction.SHUTDOWN)
@@ -141,11 +143,17 @@ class Driving:
             OperationError: nobody serves it, and without it nothing can be done.
         """
         if goal.iso_url is None and (bmc := self._tools.store.bmc(self._turn.node.name)):
-            url = self._tools.springboard(self._turn.node, bmc, self._turn.hands)
+            missing, url = f"{_NO_CD}; netboot image fetch {image_of(self._turn.node)}", None
+            try:
+                url = self._tools.springboard(self._turn.node, bmc, self._turn.hands)
+            except BmcError as error:
+                if not error.retryable:
+                    raise
+                missing = f"its BMC: {error}"
+            if url is None and goal.begins is Rung.VIRTUAL_MEDIA:
+                raise OperationError(missing)
             self.memory = with_(self.memory, iso_url=url or "")
             goal = replace(goal, iso_url=url)
-        if goal.iso_url is None and goal.begins is Rung.VIRTUAL_MEDIA:
-            raise OperationError("a boot program to serve the virtual CD; none is connected")
         return goal
 
     def _gate(self, action: PowerAction) -> Pause | None:

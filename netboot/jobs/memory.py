@@ -102,10 +102,11 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def next_step(memory: Memory, now: float) -> Memory:
-    """The memory as the next step begins, which knows nothing of what the one before did."""
+    """The memory as the next step begins: of the one before, only who has the machine in hand."""
     return Memory(
         attempt=memory.attempt,
         begun=now,
+        meddled=memory.meddled,
         watched=Watched(after=memory.watched.after),
         template=memory.template,
         steps=memory.steps,

@@ -119,6 +119,9 @@ _WAITS_FOR = {
     Stage.BASE_SYSTEM: "the base system to be begun",
     Stage.PACKAGES: "the base system to be there",
     Stage.BOOT_LOADER: "the packages to be there",
+    Stage.WRITING: "the disk image to be begun",
+    Stage.VERIFYING: "the disk image to be written",
+    Stage.GROWING: "the disk image to be verified",
     Stage.LATE: "the boot loader to be there",
     Stage.CALL_HOME: "the installer's call home",
 }

@@ -16,12 +16,14 @@ const [DHCP, TFTP, IPXE, KERNEL, INSTALLER, DONE] = STAGES.keys();
 /** What a boot waits for, in order; the names are those of netboot/stages/stage.py. */
 export const WAITS_FOR = [
   "nothing", "offer", "request-4011", "ack-4011", "transfer", "loader", "ipxe", "script", "kernel", "initrd",
-  "preseed", "installer", "partitioning", "base-system", "packages", "boot-loader", "late", "call-home", "done",
+  "preseed", "installer", "partitioning", "base-system", "packages", "boot-loader",
+  "writing", "verifying", "growing", "late", "call-home", "done",
 ];
 /** Where each of them is on the strip. */
 const BAR = [
   DHCP, DHCP, DHCP, DHCP, TFTP, TFTP, IPXE, IPXE, KERNEL, KERNEL,
-  INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, DONE,
+  INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER, INSTALLER,
+  INSTALLER, INSTALLER, INSTALLER, DONE,
 ];
 const NUMBER = Object.fromEntries(WAITS_FOR.map((name, number) => [name, number]));
 
@@ -49,7 +51,9 @@ const LEADS_IPXE_TO = {
   "not-served": "script",
 };
 /** The words by which our answer files tell where an installer is, besides the stages' own names. */
-const TOLD_AS = { early: "installer", partition: "partitioning" };
+const TOLD_AS = {
+  early: "installer", partition: "partitioning", write: "writing", verify: "verifying", grow: "growing",
+};
 const TELLS = new Set(["progress", "syslog"]);
 const TROUBLES = new Set(["ignored", "failed", "stalled"]);
 const FOLLOWED = new Set([
@@ -120,6 +124,7 @@ function stageAfter(boot, event) {
 function stageTold(boot, event) {
   const told = String(event.data?.stage ?? "");
   const stage = NUMBER[TOLD_AS[told] ?? told];
+  if (stage === NUMBER["boot-loader"]) return NUMBER.late;
   if (stage >= NUMBER.installer && stage < NUMBER["call-home"]) return stage + 1;
   return boot.stage ? 0 : NUMBER.installer;
 }
