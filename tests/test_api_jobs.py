@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from netboot.job import JobKind, JobState
+from netboot.media import own
+from netboot.media.progress import silent
 from netboot.model import Mac, Node, State
 from tests.api_site import Api, api_in
 
@@ -54,6 +56,23 @@ class TestAsking:
             "n1",
             "n3",
         ]
+
+    def test_a_disk_image_must_be_there_and_so_must_what_writes_it(
+        self, api: Api, tmp_path: Path
+    ) -> None:
+        (tmp_path / "disk.raw").write_bytes(b"a disk")
+        (tmp_path / "linux").write_bytes(b"a kernel")
+        folder, asked = tmp_path / "data/images", {"image": "own"}
+        own.add("other", {"linux": tmp_path / "linux"}, folder, silent)
+        assert "none is there" in refused(wants(api, "install", "n1", asked=asked), 422)
+        own.add("own", {"disk.raw": tmp_path / "disk.raw"}, folder, silent)
+        said = refused(wants(api, "install", "n1", asked=asked), 422)
+        assert "netboot image fetch deploy" in said
+        own.add("deploy", {"linux": tmp_path / "linux"}, folder, silent)
+        [job] = made(wants(api, "install", "n1", asked=asked))
+        assert job["asked"] == {"image": "own"}
+        assert api.store.get("n1").profile == "deploy"
+        assert "fetch" not in refused(wants(api, "install", "n2", asked={"image": "other"}), 422)
 
     def test_all_or_none(self, api: Api) -> None:
         assert "idle" in refused(wants(api, "install", "n1", "idle"), 422)

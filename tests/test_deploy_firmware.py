@@ -61,6 +61,8 @@ def test_an_image_goes_straight_to_a_blank_disk_also_where_the_server_is_restart
     assert "'debian-13' is no disk image; these are: " in refused.stderr
     site.netboot("node", "install", "n1", "--image", "tiny")
     machine = Machine(lan, "n1", [MAC], disk=disk)
+    slow = ["root", "tbf", "rate", "48mbit", "burst", "64k", "latency", "400ms"]  # so it is cut
+    lan.switch.run(["tc", "qdisc", "add", "dev", machine.taps[0], *slow])
     machine.power_on()
     site.wait_for_event("n1", Kind.PROGRESS, 300, "writing to /dev/vda: ")
     program.end()
@@ -76,6 +78,7 @@ def test_an_image_goes_straight_to_a_blank_disk_also_where_the_server_is_restart
     assert [stage for stage in dict.fromkeys(told) if stage in STAGES] == list(STAGES)
     assert machine.serial_text.count("the transfer broke off after ") >= 1
 
+    lan.switch.run(["tc", "qdisc", "del", "dev", machine.taps[0], "root"])
     site.netboot("node", "install", "n1", "--reinstall")
     machine.reset()
     machine.wait_for_serial("starting from /dev/vda", 300)

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import struct
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from netboot.errors import OperationError
 from netboot.media import modules, ramdisk
 from netboot.media.definition import Ramdisk, definitions
 from tests import newc
-from tests.installer_shell import Initrd, unpack
+from tests.installer_shell import unpack
 from tests.signed_archive import build_deb
 
 VERSION = "6.1-test"
@@ -126,14 +127,8 @@ def test_another_init_is_another_recipe() -> None:
 @pytest.mark.root
 def test_every_program_of_the_real_one_finds_its_libraries(images: Path, tmp_path: Path) -> None:
     unpack(images / "deploy/current/initrd.gz", tmp_path)
-    inside = Initrd(tmp_path)
-    for program in (
-        "wget --version",
-        "zstd --version",
-        "sfdisk --version",
-        "e2fsck -V",
-        "resize2fs",
-    ):
-        done = inside.run(f"/usr/bin/busybox env {program}")
-        assert "error while loading" not in done.stderr, done.stderr
-        assert done.returncode in (0, 1), done.stderr
+    for program in ("bin/wget", "bin/zstd", "sbin/sfdisk", "sbin/e2fsck", "sbin/resize2fs"):
+        inside = ["unshare", "--map-root-user", f"--root={tmp_path}", f"/usr/{program}", "-V"]
+        done = subprocess.run(inside, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (0, 1), done.stderr  # 127: a library is not there
+        assert "shared libraries" not in done.stderr

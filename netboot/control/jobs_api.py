@@ -28,7 +28,7 @@ from netboot.control.spec import LINK, spec
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
 from netboot.media.library import installed
-from netboot.policy import installing
+from netboot.policy import DEPLOY, installing
 from netboot.store.shapes import Unknown
 
 USUAL = 100
@@ -141,6 +141,11 @@ def _refuse_no_disk(desk: Desk, image: str) -> None:
     if image not in disks:
         known = ", ".join(disks) or "none is there"
         raise ConfigError(SOURCE, "asked.image", f"{image!r} is no disk image; these are: {known}")
+    profile = desk.profiles().get(DEPLOY)
+    needed = None if profile is None else profile.image
+    if needed is not None and needed not in found:
+        problem = f"what writes it is not there: netboot image fetch {needed}"
+        raise ConfigError(SOURCE, "asked.image", problem)
 
 
 def _refuse_undeployable(desk: Desk, names: Sequence[str]) -> None:
