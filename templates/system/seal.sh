@@ -46,7 +46,8 @@ mkdir -p "$root/boot/efi"
 chroot "$root" dpkg-query -W -f '${Package}=${Version}\n' > "$work/packages"
 
 # Nobody's own
-rm -f "$root"/etc/ssh/ssh_host_*_key* "$root/etc/hostname" "$root/etc/resolv.conf"
+rm -f "$root"/etc/ssh/ssh_host_*_key* "$root/etc/hostname" "$root/etc/resolv.conf" \
+  "$root/var/lib/dbus/machine-id"
 : > "$root/etc/machine-id"
 ln -s ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 # What only the building needed
