@@ -531,7 +531,7 @@ class TestBeginning:
             f"--mac {mac(stranger)} --profile debian-12"
         )
         page.keyboard.press("Enter")
-        expect(page.get_by_role("link", name="rack1-a")).to_be_visible()
+        expect(page.get_by_role("rowheader").get_by_role("link", name="rack1-a")).to_be_visible()
         assert site.node("rack1-a")["macs"] == [mac(stranger)]
         expect(page.get_by_text("sudo netboot doctor")).to_be_hidden()
 

@@ -30,7 +30,7 @@ def test_a_blank_machine_becomes_a_debian_of_its_own_name(
     site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "local", *options)
     site.serve()
     site.netboot("node", "install", "n1", "--image", "debian-13-disk")
-    machine = Machine(lan, "n1", [MAC], "bios", disk=disk)
+    machine = Machine(lan, "n1", [MAC], "uefi", disk=disk)
     machine.power_on()
     site.wait_for_event("n1", Kind.JOB, TIMEOUT, "install done")
     machine.wait_for_serial("n1 login:", TIMEOUT)
