@@ -40,13 +40,15 @@ class _Lesson:
     Attributes:
         now: what it is being offered.
         asked: DISCOVERs since it last got further.
-        loaded: it fetched a loader since its last DISCOVER as firmware.
+        loaded: it fetched a loader since its last DISCOVER as firmware, and no script after it.
+        scripted: it fetched its script since then.
         worked: what led to a script last.
     """
 
     now: Learned = NOTHING
     asked: int = 0
     loaded: bool = False
+    scripted: bool = False
     worked: Learned | None = None
 
 
@@ -92,6 +94,7 @@ class Learning:
             why = f"it asked {lesson.asked} times and took no such offer, so another is tried"
             lesson.now = Learned(lesson.now.shape + 1, lesson.now.loader, why)
             lesson.asked = 0
+        lesson.scripted = False
         lesson.asked += 1
         return lesson.now
 
@@ -101,9 +104,12 @@ class Learning:
             self._kept(mac).asked = 0
 
     def loaded(self, mac: Mac) -> None:
-        """``mac`` has its whole loader."""
+        """``mac`` has its whole loader.
+
+        That is known late where the last acknowledgement was lost: its script may have come before.
+        """
         lesson = self._kept(mac)
-        lesson.asked, lesson.loaded = 0, True
+        lesson.asked, lesson.loaded = 0, not lesson.scripted
 
     def scripted(self, mac: Mac) -> bool:
         """``mac`` fetched its script; whether that is news worth keeping beyond this run."""
@@ -111,7 +117,7 @@ class Learning:
         before = lesson.worked or NOTHING
         worked = replace(lesson.now, why=_KEPT if lesson.now != NOTHING else "")
         lesson.now = lesson.worked = worked
-        lesson.asked, lesson.loaded = 0, False
+        lesson.asked, lesson.loaded, lesson.scripted = 0, False, True
         return worked != before
 
     def lessons(self) -> dict[Mac, Learned]:

@@ -47,6 +47,16 @@ def test_a_loader_that_led_to_no_script_is_followed_by_the_other() -> None:
     assert "never a script" in lessons.now(MAC).why
 
 
+def test_a_loader_whose_end_is_known_after_the_script_has_led_to_it() -> None:
+    lessons = Learning()
+    lessons.discovered(MAC)
+    lessons.scripted(MAC)
+    lessons.loaded(MAC)  # its last acknowledgement was lost
+    assert lessons.discovered(MAC) == Learned()
+    lessons.loaded(MAC)  # the next boot's, without a script
+    assert lessons.discovered(MAC).loader == 1
+
+
 def test_what_led_to_a_script_is_kept_for_the_next_boot() -> None:
     lessons = Learning()
     shapes(lessons, PATIENCE + 1)
