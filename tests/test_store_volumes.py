@@ -108,7 +108,7 @@ def test_a_volume_is_one_nodes_and_a_node_has_one(site: Site) -> None:
         site.store.attach_volume("v2", "n1")
     with pytest.raises(Conflict, match="attached"):
         site.store.remove_volume("v1")
-    assert site.store.detach_volume("v1").node is None
+    assert site.store.attach_volume("v1", None).node is None
     assert site.store.volume_of("n1") is None
     site.store.remove_volume("v1")
     assert [kept.name for kept in site.store.volumes()] == ["v2"]
@@ -119,7 +119,7 @@ def test_who_is_not_there_is_unknown(site: Site) -> None:
     for ask in (
         lambda: site.store.attach_volume("v1", "n9"),
         lambda: site.store.attach_volume("v9", "n1"),
-        lambda: site.store.detach_volume("v9"),
+        lambda: site.store.attach_volume("v9", None),
         lambda: site.store.remove_volume("\x00"),
         lambda: site.store.volume_of("n9"),
     ):

@@ -105,14 +105,6 @@ class Volumes(Opened):
             bump(connection)
             return _known(connection, name, source)
 
-    def detach_volume(self, name: str, source: str = COMMAND_LINE) -> Kept:
-        """Take a volume from its node; one that is no node's stays so.
-
-        Raises:
-            Unknown: there is no such volume.
-        """
-        return self.attach_volume(name, None, source)
-
 
 def read_all(connection: sa.Connection) -> Sequence[Kept]:
     """Every volume, by name, in the caller's transaction."""
