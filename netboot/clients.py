@@ -16,7 +16,8 @@ them (``netboot.learning``). What forces each row:
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netboot.model import Arch, Client, Firmware, Shape
+from netboot.decision import Shape
+from netboot.model import Arch, Client, Firmware
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,18 @@ class Kind:
     shapes: tuple[Shape, ...]
     signed: str | None = None
 
+    @property
+    def signed_image(self) -> str:
+        """The image of loaders that firmware of this kind with Secure Boot starts."""
+        return SIGNED_IMAGES[self.signed or _SHIM_X64]
+
 
 _UEFI_SHAPES = (Shape.BINL, Shape.DISCOVERY_CONTROL, Shape.BOOTFILE)
 _BIOS_SHAPES = (Shape.DISCOVERY_CONTROL, Shape.BINL, Shape.BOOTFILE)
 _HTTP_SHAPES = (Shape.HTTP,)
 _SHIM_X64, _SHIM_ARM64 = "sb/bootx64.efi", "sb/bootaa64.efi"
+SIGNED_IMAGES: Mapping[str, str] = {_SHIM_X64: "secure-boot", _SHIM_ARM64: "secure-boot-arm64"}
+"""Signed loader → the image it is in."""
 
 KINDS: Mapping[int, Kind] = {
     # option 93, RFC 4578 and the IANA registry "Processor Architecture Types"

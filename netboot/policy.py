@@ -5,26 +5,15 @@ Every protocol asks here: DHCP before it offers, HTTP before it renders a script
 they were found; the last one is what settled it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from netboot.clients import kind_of
+from netboot.clients import Kind, kind_of
+from netboot.decision import Decision, Learned, Verdict
 from netboot.learning import NOTHING
 from netboot.lifecycle import ERASING
 from netboot.matching import Match
-from netboot.model import (
-    BootSource,
-    Client,
-    Decision,
-    Firmware,
-    Learned,
-    Mac,
-    Node,
-    Override,
-    Profile,
-    State,
-    Verdict,
-)
+from netboot.model import BootSource, Client, Firmware, Mac, Node, Override, Profile, State
 
 IGNORE = "ignore"
 LOCAL = "local"
@@ -64,12 +53,14 @@ class Rules:
             from their disk; None where that is not served.
         signed: catalogue name → why firmware with Secure Boot would not start it, as the rest of a
             sentence about it; "" where it would.
+        loaders: catalogue names of the loaders that are there; empty where that is not known.
     """
 
     profiles: Mapping[str, Profile]
     unknown: str = IGNORE
     facade: tuple[str, str] | None = None
     signed: Mapping[str, str] = field(default_factory=dict)
+    loaders: Collection[str] = frozenset()
 
     def override(self, node: Node) -> Override | None:
         """The boot override ``node`` obeys, None where it boots by its profile alone."""
@@ -112,7 +103,7 @@ def decide(
     if match is not None and match.node.secure_boot and client.firmware is not Firmware.GRUB:
         decision = _signed(client, match.node, profile, reason, learned, rules)
     else:
-        decision = _answer(client, match, profile, reason, learned)
+        decision = _answer(client, match, profile, reason, learned, rules)
     decision = replace(decision, notice=notice)
     if override is None or decision.verdict is Verdict.IGNORE:
         return decision
@@ -120,7 +111,12 @@ def decide(
 
 
 def _answer(
-    client: Client, match: Match | None, profile: str, reason: str, learned: Learned
+    client: Client,
+    match: Match | None,
+    profile: str,
+    reason: str,
+    learned: Learned,
+    rules: Rules,
 ) -> Decision:
     """How ``client`` is given ``profile``."""
     kind = kind_of(client)
@@ -134,14 +130,23 @@ def _answer(
     if client.firmware is Firmware.RPI:
         said = "its address is a Raspberry Pi's, whose ROM asks TFTP for files of its own"
         return Decision(Verdict.LOADER, (reason, said), profile, shape=shape)
-    named = None if match is None else match.node.loader
-    if named is None and not kind.loaders:
+    if match is not None and (named := match.node.loader):
+        return _offered(kind, profile, named, learned, reason, f"its node names {named}")
+    if not kind.loaders:
         return Decision(Verdict.IGNORE, (reason, f"it is {kind.name}: no loader is known for that"))
-    loader = named or kind.loaders[learned.loader % len(kind.loaders)]
-    why = "its node names" if named else f"it is {kind.name}, whose loader is"
-    tried = (learned.why,) if learned.why else ()
-    reasons = (reason, *tried, f"{why} {loader}")
-    return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
+    loader, passed_over = _whose_turn(kind, learned, rules)
+    said = f"it is {kind.name}, whose loader is {loader}"
+    return _offered(kind, profile, loader, learned, reason, *passed_over, said)
+
+
+def _whose_turn(kind: Kind, learned: Learned, rules: Rules) -> tuple[str, tuple[str, ...]]:
+    """The loader to try now, and why not the one before it: one that is there, if any is."""
+    first = learned.loader % len(kind.loaders)
+    turns = kind.loaders[first:] + kind.loaders[:first]
+    there = next((name for name in turns if name in rules.loaders), turns[0])
+    if there == turns[0]:
+        return there, ()
+    return there, (f"{turns[0]}, whose turn it is, is not there",)
 
 
 def _signed(
@@ -150,19 +155,27 @@ def _signed(
     """How ``client``, whose firmware starts only what is signed, is given ``profile``."""
     kind = kind_of(client)
     marked = "it is marked secure_boot"
-    undo = f"`netboot node set {node.name} --no-secure-boot` if it has none"
     loader = node.loader or kind.signed
     if client.firmware in (Firmware.IPXE, Firmware.BIOS) or loader is None:
+        undo = f"`netboot node set {node.name} --no-secure-boot` if it has none"
         said = f"{marked}, and there is no signed boot program for {kind.name}; {undo}"
         return Decision(Verdict.IGNORE, (reason, said))
-    image = "secure-boot-arm64" if kind.signed and "aa64" in kind.signed else "secure-boot"
-    if problem := rules.signed.get(loader, f"is not there: `netboot image fetch {image}`"):
+    absent = f"is not there: `netboot image fetch {kind.signed_image}`"
+    if problem := rules.signed.get(loader, absent):
         said = f"{marked}, but {loader} {problem}"
         return Decision(Verdict.IGNORE, (reason, said))
-    shape = kind.shapes[learned.shape % len(kind.shapes)]
     why = "its node names" if node.loader else f"it is {kind.name}, whose signed loader is"
+    said = f"{marked}; {why} {loader}, whose signatures are good"
+    return _offered(kind, profile, loader, learned, reason, said)
+
+
+def _offered(
+    kind: Kind, profile: str, loader: str, learned: Learned, reason: str, *settled: str
+) -> Decision:
+    """``loader``, in the shape whose turn it is, and what was learned among the reasons."""
+    shape = kind.shapes[learned.shape % len(kind.shapes)]
     tried = (learned.why,) if learned.why else ()
-    reasons = (reason, *tried, f"{marked}; {why} {loader}, whose signatures are good")
+    reasons = (reason, *tried, *settled)
     return Decision(Verdict.LOADER, reasons, profile, loader, shape, learned.why)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,19 @@ def explained(api: Api, path: str) -> dict[str, Any]:
     return found
 
 
-def fetched(api: Api, image: str) -> None:
-    """An image with no file: enough to be booted from."""
+def fetched(api: Api, image: str, *names: str) -> None:
+    """An image of empty files; with none it is enough to be booted from."""
     folder = api.settings.images_dir / image / "1"
     folder.mkdir(parents=True)
-    manifest = {"image": image, "version": "1", "fetched_at": "2026-01-01T00:00:00Z", "files": {}}
+    for name in names:
+        (folder / name).touch()
+    entry = {"sha256": sha256().hexdigest(), "size": 0, "member": "x"}
+    manifest = {
+        "image": image,
+        "version": "1",
+        "fetched_at": "2026-01-01T00:00:00Z",
+        "files": dict.fromkeys(names, entry),
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder.parent / "current").symlink_to("1")
 
@@ -53,6 +62,14 @@ def test_a_node_is_told_its_loader_then_its_script_and_its_preseed(api: Api) -> 
     assert found["script"].startswith("#!ipxe")
     assert [one["name"] for one in found["answers"]] == ["preseed.cfg", "authorized_keys"]
     assert "mirror/http/hostname string mirror.test" in found["answers"][0]["text"]
+
+
+def test_a_loader_that_is_not_there_is_passed_over_and_said(api: Api) -> None:
+    fetched(api, "ipxe", "ipxe.efi")
+    api.ask("POST", "nodes", json=N1)
+    found = explained(api, "nodes/n1/explain")
+    assert found["loader"] == "ipxe.efi"
+    assert "snponly.efi, whose turn it is, is not there" in found["reasons"]
 
 
 def test_how_the_machine_speaks_may_be_said(api: Api) -> None:

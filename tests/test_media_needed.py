@@ -63,3 +63,17 @@ def test_what_each_site_needs(
     node: Node, groups: tuple[Group, ...], unknown: str, wanted: dict[str, str]
 ) -> None:
     assert needed(Snapshot(1, (node,), groups), PROFILES, unknown) == LOADERS | wanted
+
+
+@pytest.mark.parametrize(
+    ("node", "image"),
+    [
+        (Node("n1", MAC, "local"), "springboard"),
+        (Node("n1", MAC, "local", secure_boot=True), "springboard-secure"),
+    ],
+)
+def test_a_machine_with_virtual_media_may_begin_with_a_cd(node: Node, image: str) -> None:
+    site = Snapshot(1, (node,))
+    why = "node n1, where its network boot fails, begins with"
+    assert needed(site, PROFILES, "ignore", {"n1"})[image] == why
+    assert image not in needed(site, PROFILES, "ignore", {"n2"})

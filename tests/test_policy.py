@@ -5,19 +5,9 @@ from dataclasses import replace
 import pytest
 
 from netboot.clients import KINDS, kind_of, usual_firmware
+from netboot.decision import Decision, Learned, Shape, Verdict
 from netboot.matching import Match
-from netboot.model import (
-    Arch,
-    Client,
-    Decision,
-    Firmware,
-    Learned,
-    Mac,
-    Node,
-    Profile,
-    Shape,
-    Verdict,
-)
+from netboot.model import Arch, Client, Firmware, Mac, Node, Profile
 from netboot.policy import Rules, decide
 
 MAC = Mac("52:54:00:00:00:01")
@@ -97,6 +87,26 @@ def test_what_a_machine_taught_us_picks_offer_and_loader_and_is_said() -> None:
 def test_lessons_go_round() -> None:
     decision = decide(UEFI, M1, Rules(PROFILES), Learned(shape=3, loader=2, why="again"))
     assert (decision.shape, decision.loader) == (Shape.BINL, "snponly.efi")
+
+
+@pytest.mark.parametrize(
+    ("there", "turn", "loader", "said"),
+    [
+        ({"snponly.efi", "ipxe.efi"}, 1, "ipxe.efi", None),
+        ({"snponly.efi"}, 1, "snponly.efi", "ipxe.efi, whose turn it is, is not"),
+        ({"ipxe.efi"}, 0, "ipxe.efi", "snponly.efi, whose turn it is, is not"),
+        ({"undionly.kpxe"}, 1, "ipxe.efi", None),
+    ],
+)
+def test_of_the_loaders_one_that_is_there_is_tried(
+    there: set[str], turn: int, loader: str, said: str | None
+) -> None:
+    learned = Learned(loader=turn, why="again") if turn else Learned()
+    decision = decide(UEFI, M1, Rules(PROFILES, loaders=there), learned)
+    assert decision.loader == loader
+    assert decision.reasons[-1] == f"it is UEFI x64, whose loader is {loader}"
+    passed_over = [one for one in decision.reasons if "whose turn it is" in one]
+    assert [one[: len(said or "")] for one in passed_over] == ([said] if said else [])
 
 
 def test_a_stranger_is_ignored_by_default() -> None:

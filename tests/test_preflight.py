@@ -6,6 +6,7 @@ import pytest
 
 from netboot import config
 from netboot.cli import preflight
+from netboot.control.inventory import open_inventory
 from netboot.media.progress import silent
 
 
@@ -23,6 +24,16 @@ def test_a_site_without_nodes_wants_the_loaders_and_a_first_image(
     settings: config.Settings,
 ) -> None:
     assert preflight.wanted(settings) == ["ipxe", preflight.FIRST_IMAGE]
+
+
+def test_the_cds_of_machines_whose_bmc_has_virtual_media_are_wanted_too(
+    settings: config.Settings,
+) -> None:
+    with open_inventory(settings) as inventory:
+        for number, bmc in enumerate(("ipmi://192.0.2.5", "idrac-virtualmedia://192.0.2.6")):
+            node = {"name": f"n{number}", "macs": [f"52:54:00:00:00:0{number}"], "profile": "local"}
+            inventory.add(node | {"bmc": {"address": bmc}, "secure_boot": not number})
+    assert preflight.wanted(settings) == ["ipxe", "secure-boot", "springboard"]
 
 
 def test_a_mirror_that_is_away_is_asked_once_and_said_in_one_line(

@@ -20,6 +20,7 @@ letter like any other.
 import re
 from collections.abc import Iterable
 
+from netboot.clients import SIGNED_IMAGES
 from netboot.errors import NotServed
 from netboot.model import Image, ImageFile
 
@@ -29,13 +30,18 @@ MAX_NAME = 255
 AT_ROOT = "ipxe"
 """The image of the loaders every machine begins with, also served without a folder."""
 
-SECURE_BOOT = ("secure-boot", "secure-boot-arm64")
+SECURE_BOOT = tuple(SIGNED_IMAGES.values())
 """The images of the loaders firmware with Secure Boot accepts, also served without a folder."""
 
 _BESIDE_SHIM = "sb//"
 
 _LETTERS = re.compile(r"[ -\[\]-~]+")  # printable ASCII but the backslash
 _NOT_COMPONENTS = frozenset({"", ".", ".."})
+
+
+def loaders_in(images: Iterable[Image]) -> frozenset[str]:
+    """The names of the loaders there are for machines without Secure Boot."""
+    return frozenset(name for image in images if image.name == AT_ROOT for name in image.files)
 
 
 class Catalogue:

@@ -13,6 +13,7 @@ import psutil
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 
 from netboot import learning
+from netboot.answer.catalogue import loaders_in
 from netboot.answer.profiles import load_profiles, stamp
 from netboot.answer.render import Templates
 from netboot.answer.tokens import Tokens, load_key
@@ -250,7 +251,8 @@ class BootProgram:
         self._profiles_stamp = found
         try:
             rules = _rules(self._settings, self._console.line)
-            self._machines.rules = replace(rules, signed=self._signed)
+            there = self._machines.rules.loaders
+            self._machines.rules = replace(rules, signed=self._signed, loaders=there)
         except ConfigError as problem:
             self._console.line(f"{problem}; the profiles before are kept")
 
@@ -261,6 +263,7 @@ class BootProgram:
             self._stamp = stamp
             images = library.installed(self._settings.images_dir)
             self._plane.stock(images)
+            self._machines.rules = replace(self._machines.rules, loaders=loaders_in(images))
             self._reactor.callInThread(self._judge, images)
 
     def _judge(self, images: tuple[Image, ...]) -> None:

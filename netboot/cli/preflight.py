@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from netboot.answer.profiles import load_profiles
+from netboot.bmc.address import parse_address
 from netboot.config import Settings
 from netboot.control.inventory import open_inventory
 from netboot.control.surveyed import Surveyed, keep
@@ -32,6 +33,8 @@ FIRST_IMAGE = "debian-12"
 """What is fetched where no node says yet what it wants, so that the first one need not wait."""
 SILENCE = 10.0
 """Seconds in which a mirror must send something, or serving begins without."""
+MEDIA = "redfish"
+"""What BMCs speak that have virtual media."""
 
 
 def survey(settings: Settings, say: Callable[[str], None]) -> None:
@@ -108,10 +111,11 @@ def wanted(settings: Settings) -> list[str]:
     """The images a boot could ask for now, the loaders first."""
     with open_inventory(settings) as inventory:
         snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()))
-    found = [*needed(snapshot, load_profiles(settings.templates), settings.dhcp.unknown)]
-    nobody_says = settings.dhcp.unknown == IGNORE and not any(
-        node.profile for node in snapshot.nodes_in_effect()
-    )
+        bmcs = inventory.bmcs.overview().bmcs
+    by_media = {name for name, bmc in bmcs.items() if parse_address(bmc.address).scheme == MEDIA}
+    profiles, unknown = load_profiles(settings.templates), settings.dhcp.unknown
+    found = [*needed(snapshot, profiles, unknown, by_media)]
+    nobody_says = unknown == IGNORE and not any(node.profile for node in snapshot.nodes_in_effect())
     return [*found, FIRST_IMAGE] if nobody_says else found
 
 

@@ -5,7 +5,7 @@ withheld; nobody is given a token.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from netboot import learning
 from netboot.answer import grub
 from netboot.answer.answers import ANSWER_FILES, render_answer
+from netboot.answer.catalogue import loaders_in
 from netboot.answer.render import Templates
 from netboot.answer.script import render_script, subject
 from netboot.answer.told import told
@@ -20,22 +21,13 @@ from netboot.answer.withheld import withheld, without_secrets
 from netboot.clients import usual_firmware
 from netboot.config import Settings
 from netboot.control.deploys import deploy_said
+from netboot.decision import Decision, Learned
 from netboot.errors import ConfigError, NotBootable
 from netboot.matching import Match
 from netboot.media import library, mirror
-from netboot.model import (
-    Arch,
-    Client,
-    Decision,
-    Firmware,
-    Learned,
-    Node,
-    Profile,
-    Server,
-    parse_mac,
-)
+from netboot.model import Arch, Client, Firmware, Image, Node, Profile, Server, parse_mac
 from netboot.policy import Rules, decide
-from netboot.secure_boot.chain import Judged, judge
+from netboot.secure_boot.chain import judge
 from netboot.snapshot import Snapshot
 from netboot.volume import Volume
 
@@ -108,7 +100,10 @@ class Explainer:
         """What ``client`` would be told."""
         match = snapshot.match(client)
         facade = self._settings.redfish_facade.members
-        rules = Rules(self._profiles(), self._settings.dhcp.unknown, facade, self._signed(match))
+        images = library.installed(self._settings.images_dir)
+        signed = judge(images) if match is not None and match.node.secure_boot else {}
+        unknown = self._settings.dhcp.unknown
+        rules = Rules(self._profiles(), unknown, facade, signed, loaders_in(images))
         decision = decide(client, match, rules, self._learned(client))
         found = _explained(client, match, decision)
         if match is not None:
@@ -120,7 +115,7 @@ class Explainer:
         try:
             with self._alone:
                 volume = None if node is None else snapshot.volumes.get(node.name)
-                return self._with_files(found, client, node, rules, volume)
+                return self._with_files(found, client, node, rules, volume, images)
         except NotBootable as error:
             return msgspec.structs.replace(found, problem=without_secrets(str(error)))
 
@@ -131,12 +126,13 @@ class Explainer:
         node: Node | None,
         rules: Rules,
         volume: Volume | None,
+        held: Iterable[Image],
     ) -> Explained:
         node, profile = withheld(node, rules.profiles[found.profile or ""])
         signed = node is not None and node.secure_boot
         if client.firmware is Firmware.GRUB or signed:
             profile = grub.form(profile)
-        images = {one.name: one for one in library.installed(self._settings.images_dir)}
+        images = {one.name: one for one in held}
         image = images.get(profile.image or "")
         server = self._server()
         url = f"{server.url}/node/{_TOKEN}"
@@ -164,12 +160,6 @@ class Explainer:
         return msgspec.structs.replace(
             found, script=without_secrets(script), answers=tuple(answers)
         )
-
-    def _signed(self, match: Match | None) -> Judged:
-        """What firmware with Secure Boot starts of what there is; of no interest to others."""
-        if match is None or not match.node.secure_boot:
-            return {}
-        return judge(library.installed(self._settings.images_dir))
 
     def _server(self) -> Server:
         http = self._settings.http

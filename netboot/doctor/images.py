@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from netboot.answer.catalogue import AT_ROOT, Catalogue
+from netboot.answer.catalogue import AT_ROOT, Catalogue, loaders_in
 from netboot.clients import KINDS
+from netboot.decision import Verdict
 from netboot.doctor.context import DAY, Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.doctor.records import Records
@@ -14,7 +15,7 @@ from netboot.errors import ConfigError, NotServed
 from netboot.events import Event, Kind
 from netboot.media import library
 from netboot.media.needed import needed
-from netboot.model import Arch, Client, Firmware, Mac, Verdict
+from netboot.model import Arch, Client, Firmware, Mac
 from netboot.policy import Rules, decide
 from netboot.secure_boot.chain import judge
 
@@ -47,7 +48,8 @@ def check(context: Context) -> Iterable[Finding]:
     settings = context.settings
     installed = library.installed(folder, _silent)
     facade = settings.redfish_facade.members
-    rules = Rules(profiles, settings.dhcp.unknown, facade, judge(installed))
+    there = loaders_in(installed)
+    rules = Rules(profiles, settings.dhcp.unknown, facade, judge(installed), there)
     yield from loaders(records, rules, Catalogue(installed))
     yield _room(folder)
 

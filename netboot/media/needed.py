@@ -1,9 +1,11 @@
 """Which images the machines could ask for now, and who asks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from netboot.answer.catalogue import AT_ROOT, SECURE_BOOT
-from netboot.model import Profile
+from netboot.answer.catalogue import AT_ROOT
+from netboot.answer.discs import image_of
+from netboot.clients import KINDS
+from netboot.model import Arch, Profile
 from netboot.policy import IGNORE
 from netboot.snapshot import Snapshot
 
@@ -13,19 +15,29 @@ FIRMWARE_VARIABLE = "firmware"
 """The variable of a node, group or profile that asks for it, by being ``true``."""
 
 
-def needed(snapshot: Snapshot, profiles: Mapping[str, Profile], unknown: str) -> dict[str, str]:
+def needed(
+    snapshot: Snapshot,
+    profiles: Mapping[str, Profile],
+    unknown: str,
+    by_media: Collection[str] = (),
+) -> dict[str, str]:
     """The images a boot could ask for now → who asks for each first, the loaders at the top.
 
     Args:
         snapshot: the nodes and their groups.
         profiles: by name.
         unknown: the profile of machines nobody registered, or ``ignore``.
+        by_media: names of the nodes that may be started from a virtual CD of their BMC.
     """
     wanted = {AT_ROOT: "every machine begins with"}
     for node in snapshot.nodes_in_effect():
         if node.secure_boot:
             who = f"node {node.name}, which is marked secure_boot, begins with"
             wanted.setdefault(_signed_loaders(profiles.get(node.profile or "")), who)
+    for node in snapshot.nodes_in_effect():
+        if node.name in by_media:
+            who = f"node {node.name}, where its network boot fails, begins with"
+            wanted.setdefault(image_of(node), who)
     for name, own, who in _asking(snapshot, unknown):
         profile = profiles.get(name)
         if profile is None or profile.image is None:
@@ -38,9 +50,8 @@ def needed(snapshot: Snapshot, profiles: Mapping[str, Profile], unknown: str) ->
 
 def _signed_loaders(profile: Profile | None) -> str:
     """The image of the loaders for machines that ``profile`` is for."""
-    x64, arm64 = SECURE_BOOT
     image = "" if profile is None else profile.image or ""
-    return arm64 if image.endswith("-arm64") else x64
+    return KINDS[Arch.ARM64 if image.endswith("-arm64") else Arch.X64].signed_image
 
 
 def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str]]:
