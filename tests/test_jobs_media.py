@@ -1,15 +1,20 @@
 """An install whose machine is brought to the network by a virtual CD of its BMC."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from netboot.bmc.model import Rung
+from netboot.bmc.goal import BOOT_WITHIN
+from netboot.bmc.model import BootOverride, BootTarget, Rung
 from netboot.errors import BmcError
 from netboot.events import Kind
 from netboot.job import JobState
+from netboot.jobs.ending import PUTS_BACK_WITHIN
+from netboot.jobs.memory import lasts
 from netboot.jobs.runner import TROUBLE_PAUSE
+from netboot.model import State
 from tests.job_site import BOOT, ISO, JobSite, job_site
 
 LADDER = (Rung.FULL_BODY, Rung.VIRTUAL_MEDIA, Rung.CYCLE_ONLY)
@@ -122,3 +127,100 @@ def test_a_bmc_without_virtual_media_says_so(site: JobSite) -> None:
     site.submit(via="media")
     site.turns()
     assert site.job().outcome == "this BMC has no way to do it by virtual-media"
+
+
+class TestGivenUp:
+    """What the job inserted is out before it ends, and nothing else is touched."""
+
+    @pytest.fixture
+    def started(self, site: JobSite) -> JobSite:
+        site.submit(via="media")
+        site.turns()
+        assert site.bmcs["n1"].medium.inserted
+        return site
+
+    @staticmethod
+    def cancels(site: JobSite) -> None:
+        site.store.cancel(1, "bob", now=site.now, lasts=lasts)
+
+    def test_a_cancelled_job_takes_its_cd_out_and_disarms_the_machine(
+        self, started: JobSite
+    ) -> None:
+        bmc = started.bmcs["n1"]
+        bmc.boot = BootOverride(BootTarget.CD)  # no boot has used it yet
+        self.cancels(started)
+        assert (started.job().state, started.job().cancelling) == (JobState.ACTIVE, True)
+        started.pass_(60)  # by a server that was started again, for all that it knows
+        job = started.job()
+        assert (job.state, job.outcome) == (JobState.CANCELLED, "cancelled by bob")
+        assert bmc.asked[-2:] == ["boot none by virtual-media", "eject"]
+        assert not bmc.medium.inserted
+        assert "ejection of the springboard taken" in started.told(Kind.BMC)
+        assert started.store.get("n1").state is State.AVAILABLE
+
+    def test_so_it_does_when_a_turn_was_running(self, site: JobSite) -> None:
+        bmc = site.bmcs["n1"]
+        bmc.on_power = lambda _action: self.cancels(site)
+        site.submit(via="media")
+        site.pass_(60)
+        assert site.job().state is JobState.CANCELLED
+        assert not bmc.medium.inserted
+
+    def test_the_node_is_let_go_at_once_though_the_bmc_is_busy(self, started: JobSite) -> None:
+        bmc = started.bmcs["n1"]
+        bmc.refuses = {"eject": [BmcError("the slot is locked", retryable=True)] * 2}
+        self.cancels(started)
+        started.turns()
+        assert started.store.get("n1").state is State.AVAILABLE
+        job = started.job()
+        assert (job.state, job.stage) == (JobState.ACTIVE, "eject")
+        assert job.waits_for == "its BMC to let go of the virtual CD: the slot is locked"
+        started.pass_(60)
+        assert started.job().state is JobState.CANCELLED
+        assert not bmc.medium.inserted
+
+    @pytest.mark.parametrize(
+        ("call", "error", "said"),
+        [
+            ("eject", BmcError("not licensed"), "not licensed"),
+            ("observe", BmcError("no reply", retryable=True), "the BMC does not answer"),
+            ("observe", BmcError("401"), "401"),
+        ],
+    )
+    def test_it_ends_in_bounded_time_and_says_what_stays(
+        self, started: JobSite, call: str, error: BmcError, said: str
+    ) -> None:
+        started.bmcs["n1"].refuses = {call: error, "eject": error}
+        self.cancels(started)
+        started.pass_(PUTS_BACK_WITHIN + 60)
+        job = started.job()
+        assert job.state is JobState.CANCELLED
+        assert "cancelled by bob; its virtual CD may stay in: " in job.outcome
+        assert said in job.outcome
+        assert job.outcome in "".join(started.told(Kind.JOB))
+
+    def test_another_s_cd_in_its_place_stays(self, started: JobSite) -> None:
+        bmc = started.bmcs["n1"]
+        bmc.medium = replace(bmc.medium, image="http://192.0.2.7/rescue.iso")
+        self.cancels(started)
+        started.pass_(60)
+        assert started.job().state is JobState.CANCELLED
+        assert "eject" not in bmc.asked
+
+    def test_a_job_that_fails_takes_it_out_too(self, started: JobSite) -> None:
+        started.says(Kind.FAILED, installation=started.store.get("n1").installation)
+        assert (started.job().state, started.job().outcome) == (JobState.FAILED, "said")
+        assert not started.bmcs["n1"].medium.inserted
+
+    def test_so_does_one_whose_machine_an_operator_has_in_hand(self, started: JobSite) -> None:
+        data = {"by": "bob", "asked": "power off", "came": "asked"}
+        started.says(Kind.BMC, **data)
+        started.pass_(BOOT_WITHIN + 60)
+        assert started.job().state is JobState.FAILED
+        assert not started.bmcs["n1"].medium.inserted
+
+    def test_without_a_cd_a_cancelled_job_ends_at_once(self, site: JobSite) -> None:
+        site.submit()
+        site.turns()
+        self.cancels(site)
+        assert site.job().state is JobState.CANCELLED

@@ -19,8 +19,11 @@ BUSY_PAUSE = 10.0
 """Seconds after a BMC said that it is busy; twice that the second time, and so on."""
 CLEAR_TRIES = 3
 """Attempts to clear the Once of a goal that is given up."""
-EJECT_TRIES = 3
-"""Attempts to take the springboard out again."""
+EJECT_TRIES = 6
+"""Attempts to take the springboard out again, in 150 seconds: some are locked during POST."""
+
+_ASIDE = "; "
+"""Between why a goal ends and what stays."""
 
 Last = Done | Failed | Climb
 """What leaves a rung."""
@@ -28,6 +31,24 @@ Last = Done | Failed | Climb
 ACCEPTED = (Came.OK, Came.UNKNOWN)
 NOTHING = BootOverride(BootTarget.NONE)
 _TARGETS = frozenset(BootTarget) - {BootTarget.NONE}
+
+
+def put_back(
+    goal: Goal, observed: Observed | None, history: History, now: float
+) -> SetBoot | Eject | Wait | Failed:
+    """The planner of a goal that others gave up: what it left is put back, and no more is done.
+
+    Its ``Failed`` says what stays, "" for nothing.
+    """
+    readings = where(history, Did.READ)
+    away = bool(readings) and readings[-1].came is Came.REFUSED
+    step: SetBoot | Eject | Wait | Last
+    step = disarmed(goal, observed, history, Failed(""), now, away=away)
+    if isinstance(step, Failed):
+        step = ejected(goal, observed, history, step, now)
+    if isinstance(step, Done | Climb):
+        raise TypeError("what is given up is neither done nor goes on")
+    return Failed(step.why.removeprefix(_ASIDE)) if isinstance(step, Failed) else step
 
 
 def disarmed(
@@ -54,7 +75,7 @@ def disarmed(
     ready = tries[-1].at + pause if tries else now
     refused = tries and tries[-1].came is Came.REFUSED
     if observed is None or refused or (len(tries) >= CLEAR_TRIES and now >= ready):
-        return Failed(f"{failed.why}; {stays(observed)}")
+        return Failed(f"{failed.why}{_ASIDE}{stays(observed)}")
     if now < ready:
         return Wait(min(ready, now + READ_PAUSE), "Once is not cleared yet")
     return SetBoot(was_set[-1].rung or Rung.FULL_BODY, NOTHING, clears=True)
@@ -65,12 +86,13 @@ def ejected(
 ) -> Eject | Wait | Last:
     """Take our springboard out before the virtual media rung is left; one that stays is said.
 
-    A machine that nobody restarted has not started from it yet, so there it stays.
+    A machine that nobody restarted has not started from it yet, so there it stays. What somebody
+    else inserted in its place stays too.
     """
     inserted = where(history, Did.SET, rung=Rung.VIRTUAL_MEDIA)
     is_left = not isinstance(step, Climb) or step.rung is Rung.VIRTUAL_MEDIA
     waits = isinstance(step, Done) and goal.reset is None
-    if not inserted or not is_left or waits or not goal.has_springboard or _all_empty(observed):
+    if not inserted or not is_left or waits or not goal.has_springboard or _is_out(goal, observed):
         return step
     tries = where(history[history.index(inserted[-1]) :], Did.EJECT)
     last = tries[-1] if tries else None
@@ -84,16 +106,17 @@ def ejected(
     return Wait(ready, last.words) if now < ready else Eject(Rung.VIRTUAL_MEDIA)
 
 
-def _all_empty(observed: Observed | None) -> bool:
-    """Whether the BMC shows slots, and nothing in them."""
+def _is_out(goal: Goal, observed: Observed | None) -> bool:
+    """Whether the BMC shows slots, and the springboard in none."""
     media = observed.media if observed else ()
-    return bool(media) and not any(medium.inserted for medium in media)
+    ours = goal.iso_url or ""
+    return bool(media) and not any(medium.may_hold(ours) for medium in media)
 
 
 def _with_note(step: Last, note: str) -> Last:
     if isinstance(step, Done):
-        return replace(step, note="; ".join(filter(None, (step.note, note))))
-    return replace(step, why=f"{step.why}; {note}")
+        return replace(step, note=_ASIDE.join(filter(None, (step.note, note))))
+    return replace(step, why=f"{step.why}{_ASIDE}{note}")
 
 
 def stays(observed: Observed | None) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class PowerState(StrEnum):
@@ -67,6 +68,12 @@ class Medium:
     kind: str
     image: str | None
     inserted: bool
+
+    def may_hold(self, url: str) -> bool:
+        """Whether the image at ``url`` may be in it: some say its name or its folder alone."""
+        image = self.image
+        named = image is None or url.startswith(image) or urlsplit(url).path.endswith(f"/{image}")
+        return self.inserted and named
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ decides.
 import contextlib
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from netboot.bmc.closed_loop import ClosedLoop, Expect
 from netboot.bmc.goal import Failed, Goal, Sign
@@ -111,17 +110,11 @@ def insert(turn: Turn, url: str, slot: str | None) -> Answer:
     """Insert an image and see that a slot holds it."""
 
     def shows(seen: Observed) -> bool:
-        held = [medium for medium in seen.media if medium.inserted and slot in (None, medium.slot)]
-        return any(_is_of(medium.image, url) for medium in held)
+        return any(one.may_hold(url) for one in seen.media if slot in (None, one.slot))
 
     attempt(turn, f"insert {said_url(url)}", lambda: turn.hands.insert(url, slot))
     seen = until(turn, shows, MEDIA_WITHIN, "no slot holds the image")
     return answer(turn, f"inserted {said_url(url)}", seen)
-
-
-def _is_of(image: str | None, url: str) -> bool:
-    """Whether a slot that says ``image`` holds ``url``: some say its name or its folder alone."""
-    return image is None or url.startswith(image) or urlsplit(url).path.endswith(f"/{image}")
 
 
 def eject(turn: Turn, slot: str | None) -> Answer:

@@ -8,10 +8,10 @@ from msgspec import Meta, field
 
 from netboot.bmc.model import PowerAction
 from netboot.checked import Checked, convert
-from netboot.config import Name
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind
 from netboot.lifecycle import Cause
+from netboot.setting_types import Name
 from netboot.store.job_shapes import Asked
 
 MOST = 500

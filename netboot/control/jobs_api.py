@@ -27,6 +27,7 @@ from netboot.control.pages import link
 from netboot.control.spec import LINK, spec
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
+from netboot.jobs.memory import lasts
 from netboot.media.library import installed
 from netboot.policy import DEPLOY, installing
 from netboot.store.shapes import Unknown
@@ -88,8 +89,9 @@ def _add_asking(app: FastAPI, desk: Desk) -> None:
 def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/jobs/{number}/cancel", **spec(gives=Job, fails=(404, 409), once=True))
     async def cancel_job(number: Number, request: Request) -> Response:
-        """Have a job end; it has not yet where ``cancelling`` is set, as a turn is running."""
-        job = await asyncio.to_thread(desk.store.cancel, number, asker(request), SOURCE)
+        """Have a job end; it has not yet where ``cancelling`` is set: a turn has to end."""
+        cancel = partial(desk.store.cancel, number, asker(request), SOURCE, lasts=lasts)
+        job = await asyncio.to_thread(cancel)
         desk.arrived.fire()
         desk.news.changed()
         return reply(job)

@@ -62,7 +62,7 @@ def plan_boot(view: View, aim: Aim, now: float) -> Waits | Ends | Drive:
     if memory.loop == "failed":
         return failed(view, aim, memory.words)
     if _drives(view) and not view.driven:
-        return Drive(_goal(view))
+        return Drive(goal_of(view))
     return _starting(view, aim, now) if boot is None else _watching(view, aim, boot, now)
 
 
@@ -72,7 +72,7 @@ def _without_cd(view: View, end: Ends, now: float) -> Waits | Ends | Drive:
     if not _drives(view) or not _came_by_cd(memory):
         return end
     if not view.driven:
-        return Drive(_goal(view))
+        return Drive(goal_of(view))
     limit = memory.watched.last + EJECTS_WITHIN
     if view.pause is None or now >= limit:
         return end
@@ -102,7 +102,8 @@ def _drives(view: View) -> bool:
     return has_one and view.memory.loop == "" and view.memory.meddled is None
 
 
-def _goal(view: View) -> Goal:
+def goal_of(view: View) -> Goal:
+    """What the closed loop is to come to."""
     node, memory = view.node, view.memory
     mac = node.macs[0] if node.macs else node.name
     if view.hands is Hands.WAKE:

@@ -7,9 +7,10 @@ from msgspec.structs import replace as with_
 from netboot.answer.discs import image_of
 from netboot.bmc.closed_loop import ClosedLoop, Pause
 from netboot.bmc.driver import HasBios
-from netboot.bmc.goal import Done, Goal, Sign
+from netboot.bmc.goal import Done, Failed, Goal, Sign
 from netboot.bmc.history import Came, Did, model_of
 from netboot.bmc.history import Event as BmcStep
+from netboot.bmc.leaving import put_back
 from netboot.bmc.model import Hardware, PowerAction, Rung
 from netboot.errors import BmcError, OperationError
 from netboot.events import Kind
@@ -68,6 +69,20 @@ class Driving:
         )
         if not done and self.memory.intent:
             keep_screen(self._turn)
+        return None
+
+    def put_back(self, goal: Goal) -> Pause | None:
+        """Put back what was done for ``goal``; a pause where that waits.
+
+        What stays is in the memory's ``words``, "" for nothing.
+        """
+        loop = self._loop(Drive(replace(goal, sign=Sign.NONE), put_back))
+        came = loop.turn()
+        self._remember(loop)
+        if isinstance(came, Pause):
+            return came
+        words = self._turn.clean(came.end.why) if isinstance(came.end, Failed) else ""
+        self.memory = with_(self.memory, words=words)
         return None
 
     def inspect(self) -> Pause | None:

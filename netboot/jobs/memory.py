@@ -12,7 +12,9 @@ import msgspec
 from netboot.bmc.history import Came, Did
 from netboot.bmc.history import Event as BmcStep
 from netboot.bmc.model import Rung
+from netboot.job import JobState
 from netboot.jobs.deploy import INSTALL, Step
+from netboot.lifecycle import Cause
 from netboot.stages import Boot, Stage
 
 Loop = Literal["", "done", "failed"]
@@ -46,6 +48,15 @@ class Meddled(msgspec.Struct, frozen=True):
     at: float
 
 
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An end that was come to at ``since``, as ``Ends``; what the job left is put back first."""
+
+    state: JobState
+    outcome: str
+    since: float
+    cause: Cause | None = None
+
+
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one job remembers.
 
@@ -65,6 +76,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         steps: its steps.
         at: which of them is under way.
         bios: what is known of the attributes that the step sets.
+        ending: how it is to end, once its virtual CD is out.
     """
 
     attempt: int = 0
@@ -82,6 +94,17 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     at: int = 0
     bios: Literal["", "written", "as-wanted"] = ""
+    ending: Ending | None = None
+
+    @property
+    def has_cd(self) -> bool:
+        """Whether the springboard that the job inserted was not seen to be out again."""
+        for step in reversed(self.history):
+            if step.did is Did.EJECT and (step.came is Came.OK or self.loop):
+                return False  # or the loop has said that it stays
+            if step.did is Did.SET and step.rung is Rung.VIRTUAL_MEDIA:
+                return True
+        return False
 
     @property
     def installs(self) -> bool:
@@ -114,6 +137,12 @@ def next_step(memory: Memory, now: float) -> Memory:
     )
 
 
+def lasts(raw: bytes) -> bool:
+    """Whether a job with this memory has something to put back before it can be cancelled."""
+    memory = understood(raw)
+    return memory.has_cd and memory.ending is None
+
+
 def encoded(memory: Memory) -> bytes:
     """The memory as JSON."""
     slim = msgspec.structs.replace(memory, history=tuple(_without_repeats(memory.history)))
@@ -127,6 +156,14 @@ def decoded(raw: bytes) -> Memory:
         ValueError: it is of a version that we cannot read.
     """
     return _DECODER.decode(raw) if raw else Memory()
+
+
+def understood(raw: bytes) -> Memory:
+    """As ``decoded``; an empty one where it is of a version that we cannot read."""
+    try:
+        return decoded(raw)
+    except ValueError:
+        return Memory()
 
 
 def boot_of(watched: Watched) -> Boot | None:

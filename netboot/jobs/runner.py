@@ -19,8 +19,23 @@ from netboot.jobs import deploying, inspect, install, power, rescue, wipe
 from netboot.jobs.bmc_locks import Busy
 from netboot.jobs.bmc_turn import Turn, keep_screen, opened
 from netboot.jobs.driving import Driving
+from netboot.jobs.ending import held_back
+from netboot.jobs.ending import plan as plan_end
 from netboot.jobs.memory import Memory, decoded, next_step
-from netboot.jobs.step import Bios, Drive, Ends, Hands, Inspect, Next, Plan, Step, View, Waits
+from netboot.jobs.step import (
+    Bios,
+    Drive,
+    Ends,
+    Hands,
+    Inspect,
+    Next,
+    OnBmc,
+    Plan,
+    PutBack,
+    Step,
+    View,
+    Waits,
+)
 from netboot.jobs.tools import Tools
 from netboot.jobs.watching import ASKED, watch
 from netboot.lifecycle import Cause
@@ -86,18 +101,26 @@ class JobTurn:
         self._look()
         if self._too_late_to_say():
             return self._hold_on()
-        step = self._plan()
-        if isinstance(step, Drive | Inspect | Bios):
-            pause = self._with_bmc()
-            self._look()
-            step = self._plan(driven=True, pause=pause)
+        step = self._taken()
+        if isinstance(step, Ends) and self.memory.has_cd and self.memory.ending is None:
+            self.memory = held_back(self.memory, step, self._tools.clock())
+            step = self._taken()
         if isinstance(step, Next):
             return self._next(step)
-        if isinstance(step, Drive | Inspect | Bios):
-            raise RuntimeError(f"{self._job.kind} asks for the BMC twice in a turn")  # noqa: TRY004 -- a plan of ours is wrong
         if isinstance(step, Ends) and step.state is JobState.FAILED and self.memory.watched.last:
             self._keep_screen()
         return replace(step, note=self._note) if isinstance(step, Waits) else step
+
+    def _taken(self) -> Waits | Ends | Next:
+        """What is planned, and done where it is for the BMC."""
+        step = self._plan()
+        if isinstance(step, OnBmc):
+            pause = self._with_bmc()
+            self._look()
+            step = self._plan(driven=True, pause=pause)
+        if isinstance(step, OnBmc):
+            raise RuntimeError(f"{self._job.kind} asks for the BMC twice in a turn")  # noqa: TRY004 -- a plan of ours is wrong
+        return step
 
     def _choose(self) -> Ends | None:
         """Choose the deploy template of an installation that begins; its end where none can be."""
@@ -137,6 +160,8 @@ class JobTurn:
     def _plan(self, *, driven: bool = False, pause: Pause | None = None) -> Step:
         hands = hands_of(self._bmc, self._job)
         view = View(self._job, self._node, hands, self.memory, driven, pause)
+        if (ending := self.memory.ending) is not None:
+            return plan_end(view, ending, self._tools.clock())
         return PLANS[self._job.kind](view, self._tools.clock())
 
     def _look(self) -> None:
@@ -173,7 +198,7 @@ class JobTurn:
             return None
 
     def _on_bmc(self, turn: Turn, bmc: Bmc, step: Step) -> Pause | None:
-        if not isinstance(step, Drive | Inspect | Bios):
+        if not isinstance(step, OnBmc):
             return None
         if self._job.kind is JobKind.POWER and not self.memory.history:
             turn.tell(f"{turn.asker} asked: {turn.asked}", ASKED)  # as an operator's own action is
@@ -187,6 +212,8 @@ class JobTurn:
                         return driving.bios(step)
                     case Drive():
                         return driving.drive(step)
+                    case PutBack():
+                        return driving.put_back(step.goal)
             finally:
                 self.memory = driving.memory
 

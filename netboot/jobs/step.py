@@ -76,6 +76,13 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBack:
+    """Put back what was done on the BMC for ``goal``, which is given up."""
+
+    goal: Goal
+
+
+@dataclass(frozen=True, slots=True)
 class Inspect:
     """Ask the BMC what the machine is, and keep it."""
 
@@ -95,6 +102,7 @@ class Next:
     said: str
 
 
-Step = Waits | Ends | Drive | Inspect | Bios | Next
+OnBmc = Drive | PutBack | Inspect | Bios
+Step = Waits | Ends | Next | OnBmc
 Plan = Callable[[View, float], Step]
 """``plan(view, now)``, pure; asked again with ``driven`` after the BMC's turn, it waits or ends."""

@@ -8,12 +8,17 @@ A job that waits is held by nobody. A process that dies in mid-turn leaves its l
 one that comes after it in the same data folder gives them up at once, any other when they are over.
 """
 
+import contextlib
 import logging
 import threading
+from dataclasses import replace
+
+from msgspec.structs import replace as with_
 
 from netboot.errors import OperationError
 from netboot.job import Job, JobState
-from netboot.jobs.memory import encoded
+from netboot.jobs.ending import held_back
+from netboot.jobs.memory import encoded, understood
 from netboot.jobs.runner import JobTurn
 from netboot.jobs.step import Ends, Waits
 from netboot.jobs.tools import Tools
@@ -129,8 +134,11 @@ class Worker:
 
     def _take(self, claimed: Claimed) -> None:
         turn = None
-        if claimed.job.cancelling and self._cancelled(claimed):
-            return
+        if claimed.job.cancelling:
+            with contextlib.suppress(Conflict):  # its node went another way, as its turn will see
+                if (left := self._cancelled(claimed)) is None:
+                    return
+                claimed = left
         try:
             turn = JobTurn(self._tools, claimed, self._settled)
             step = turn.take()
@@ -144,22 +152,37 @@ class Worker:
         memory = encoded(turn.memory) if turn else claimed.memory
         self._settle(claimed, step, memory)
 
-    def _cancelled(self, claimed: Claimed) -> bool:
-        """End a job as cancelled; False where its node went another way, as its turn will see."""
-        try:
-            self._store.end(claimed, JobState.CANCELLED, "cancelled", None, self._tools.clock())
-        except Conflict:
-            return False
-        return True
+    def _cancelled(self, claimed: Claimed) -> Claimed | None:
+        """End a job as cancelled; what is left of it, where something is to be put back first.
+
+        Its node is let go at once all the same: it boots nothing of the job meanwhile.
+
+        Raises:
+            Conflict: its node went another way.
+        """
+        memory, now = understood(claimed.memory), self._tools.clock()
+        if memory.ending is not None:
+            return claimed
+        if not memory.has_cd:
+            self._store.end(claimed, JobState.CANCELLED, "cancelled", None, now)
+            return None
+        end = Ends(JobState.CANCELLED, claimed.job.outcome)
+        kept = encoded(held_back(memory, end, now))
+        self._store.free_node(claimed, kept, now)
+        return replace(claimed, memory=kept)
 
     def _settle(self, claimed: Claimed, step: Waits | Ends, memory: bytes) -> None:
         """Write down what a turn came to."""
         job, now = claimed.job, self._tools.clock()
         if isinstance(step, Ends):
             try:
-                self._store.end(claimed, step.state, step.outcome, step.cause, now)
+                if step.state is JobState.CANCELLED:
+                    self._store.end_cancelled(claimed, step.outcome, now)
+                else:
+                    self._store.end(claimed, step.state, step.outcome, step.cause, now)
             except Conflict:  # its node went another way meanwhile: look again
                 step = _again(job, now)
+                memory = encoded(with_(understood(memory), ending=None))
             else:
                 return
         where = (step.stage, step.waits_for, step.since, step.deadline, step.due)

@@ -12,7 +12,7 @@ A job, its node's state and its line in the timeline are always written together
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -96,12 +96,25 @@ class Jobs(Turns):
             return [job for job in there.values() if job is not None]
 
     def cancel(
-        self, number: int, by: str, source: str = COMMAND_LINE, *, now: float | None = None
+        self,
+        number: int,
+        by: str,
+        source: str = COMMAND_LINE,
+        *,
+        now: float | None = None,
+        lasts: Callable[[bytes], bool] = lambda _memory: False,
     ) -> Job:
         """Have a job end; a turn that is running is waited for.
 
+        Args:
+            number: which.
+            by: who asks.
+            source: where that was asked, for errors.
+            now: epoch seconds.
+            lasts: says of a job's memory whether its next turn has to put something back first.
+
         Returns:
-            the job: ended, or with ``cancelling`` set where a turn is running.
+            the job: ended, or with ``cancelling`` set where that is a turn's to do.
 
         Raises:
             Unknown: there is no such job.
@@ -114,7 +127,7 @@ class Jobs(Turns):
             if job.state.ended:
                 raise Conflict(source, "", f"job {number} is {job.state} already")
             outcome = f"cancelled by {by[:MAX_NAME]}"
-            if row.lease <= when:
+            if row.lease <= when and not lasts(bytes(row.memory)):
                 with contextlib.suppress(Conflict):  # it came to another end, as a turn will see
                     return self._ended(connection, job, JobState.CANCELLED, outcome, None, when)
             marks = {"cancelling": True, "outcome": outcome, "woken": True, "due": when}

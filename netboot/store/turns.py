@@ -128,6 +128,29 @@ class Turns(Opened):
                 outcome = known(connection, claimed.job.id, "").outcome or outcome
             return self._ended(connection, claimed.job, state, outcome, cause, now)
 
+    def free_node(self, claimed: Claimed, memory: bytes, now: float) -> None:
+        """The node of a job that is being cancelled goes its way; the job puts back what it did.
+
+        Raises:
+            Fenced: the turn is another's by now.
+            Conflict: the node went another way meanwhile.
+        """
+        job = claimed.job
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            _write(connection, job, {"memory": _checked(memory), "changed": now})
+            self._move_node(connection, job, JobState.CANCELLED, job.outcome, None, now)
+
+    def end_cancelled(self, claimed: Claimed, outcome: str, now: float) -> Job:
+        """A cancelled job is over, whose node was let go before.
+
+        Raises:
+            Fenced: the turn is another's by now.
+        """
+        with self._writing, transaction(self._sure, writes=True) as connection:
+            _write(connection, claimed.job, {"changed": now})
+            said = outcome[:MAX_CLAUSE]
+            return self._closed(connection, claimed.job, JobState.CANCELLED, said, now)
+
     def forsake(self, owner: str) -> None:
         """Give up all that a process of this name had, which is known to be dead."""
         with self._writing, transaction(self._quick, writes=True) as connection:
@@ -191,6 +214,19 @@ class Turns(Opened):
     ) -> Job:
         """End a job, take its node on and write both down; as ``end``."""
         said = outcome[:MAX_CLAUSE]
+        self._move_node(connection, job, state, said, cause, now)
+        return self._closed(connection, job, state, said, now)
+
+    def _move_node(
+        self,
+        connection: sa.Connection,
+        job: Job,
+        state: JobState,
+        said: str,
+        cause: Cause | None,
+        now: float,
+    ) -> None:
+        """Take a job's node on, as the job ends in ``state``."""
         node = transitions.standing(connection, job.node, f"job {job.id}")
         if state is JobState.CANCELLED and cause is None and job.kind is not JobKind.POWER:
             touched = job_rows.touched(connection, job.id)
@@ -202,7 +238,6 @@ class Turns(Opened):
         if effect is not None:
             why = Why(because=said, time=now)
             transitions.move(connection, node, effect, self._retention, f"job {job.id}", why)
-        return self._closed(connection, job, state, said, now)
 
     def _closed(
         self, connection: sa.Connection, job: Job, state: JobState, said: str, now: float
