@@ -6,7 +6,6 @@ Every key is optional. A variable is its key's one-to-one name: ``NETBOOT_HTTP_P
 
 import ipaddress
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,101 +13,32 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from netboot.checked import Checked, convert, printable, read_toml, shown
+from netboot.checked import Checked, convert, read_toml, shown
+from netboot.environment import from_environment
 from netboot.errors import ConfigError
+from netboot.setting_types import (
+    CifsUrl,
+    CommandLine,
+    Count,
+    Database,
+    FacadeUser,
+    File,
+    Folder,
+    HostName,
+    InterfaceName,
+    Lease,
+    Listen,
+    Name,
+    NfsUrl,
+    Port,
+    ProxyUrl,
+    TemplatesFolder,
+    Threads,
+    Url,
+    WindowSize,
+)
 
 DEFAULT_PATH = Path("/etc/netboot/netboot.toml")
-
-Port = Annotated[int, Meta(ge=1, le=65535)]
-WindowSize = Annotated[int, Meta(ge=1, le=1024)]
-Count = Annotated[int, Meta(ge=1, le=10_000)]
-Threads = Annotated[int, Meta(ge=1, le=256)]
-Lease = Annotated[int, Meta(ge=60, le=3600)]
-InterfaceName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\s/]{1,15}\Z",  # IFNAMSIZ - 1
-        description="an interface name of 1 to 15 characters such as eth0",
-    ),
-]
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9.-]{0,62}\Z",
-        description="ignore, local, menu or a profile's name (lower-case letters, digits, . and -)",
-    ),
-]
-Url = Annotated[
-    str,
-    Meta(
-        pattern=r"^https?://[^\s/]+[^\s]*\Z",
-        description="a URL that starts with http:// or https://",
-    ),
-]
-ProxyUrl = Annotated[
-    str,
-    Meta(
-        pattern=r"^https?://[^\s/\"]+[^\s\"]*\Z",  # apt wants it in quotes
-        description="a URL such as http://proxy.example:3142",
-    ),
-]
-_SHARE = r"://[^\s/@?#]+(/[^\s@?#]*)?\Z"
-NfsUrl = Annotated[
-    str, Meta(pattern="^nfs" + _SHARE, description="a URL such as nfs://192.0.2.10/netboot")
-]
-CifsUrl = Annotated[
-    str, Meta(pattern="^cifs" + _SHARE, description="a URL such as cifs://192.0.2.10/netboot")
-]
-Folder = Annotated[
-    str, Meta(pattern=r"^[^\x00]+\Z", description="a folder such as /var/lib/netboot")
-]
-File = Annotated[
-    str, Meta(pattern=r"^[^\x00]+\Z", description="a file such as /etc/netboot/api.crt")
-]
-HostName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9:._-]{1,253}\Z",
-        description="a host name without a port such as netboot.example",
-    ),
-]
-TemplatesFolder = Annotated[
-    str,
-    Meta(
-        pattern=r"^/[^\x00]*\Z",  # the programs and every command must mean the same folder
-        description="an absolute path such as /etc/netboot/templates",
-    ),
-]
-Database = Annotated[
-    str,
-    Meta(
-        pattern=r"^(sqlite:///[^\x00?]+|postgres[^\x00]*)\Z",
-        description="a URL such as sqlite:////var/lib/netboot/netboot.db"
-        " or postgresql://netboot@db.example/netboot",
-    ),
-]
-Listen = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\s]+:[0-9]{1,5}\Z",
-        description="an address and a port such as 127.0.0.1:8443",
-    ),
-]
-CommandLine = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\x00]*\S[^\x00]*\Z",
-        max_length=1024,
-        description="a program and its arguments, as in a shell without one",
-    ),
-]
-FacadeUser = Annotated[
-    str,
-    Meta(
-        pattern=r"^[!-9;-~]{1,64}\Z",
-        description="a user's name of 1 to 64 characters, none of them a colon",
-    ),
-]
 
 
 class Server(Checked, frozen=True):
@@ -328,7 +258,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         named = DEFAULT_PATH
     raw = read_toml(named) if named else {}
     settings = _checked(raw, str(named) if named else "built-in defaults")
-    if overrides := _from_environment(environ):
+    if overrides := from_environment(environ, Settings(), _checked):
         settings = convert(_merged(raw, overrides), Settings, "environment")
     return settings
 
@@ -342,35 +272,8 @@ def _checked(raw: object, source: str) -> Settings:
     return settings
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for variable in sorted(environ):
-        if not variable.startswith("NETBOOT_") or variable in _NOT_SETTINGS:
-            continue
-        if variable not in _VARIABLES:
-            problem = f"is no known setting; allowed: {', '.join(_VARIABLES)}"
-            raise ConfigError("environment", printable(variable), problem)
-        section, key = _VARIABLES[variable]
-        value = _typed(section, key, environ[variable])
-        try:
-            _checked({section: {key: value}}, "environment")
-        except ConfigError as error:  # the variable's name is the key a person can find
-            raise ConfigError("environment", variable, error.problem) from None
-        found.setdefault(section, {})[key] = value
-    return found
-
-
 def _merged(raw: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return raw | {section: raw.get(section, {}) | keys for section, keys in overrides.items()}
-
-
-def _typed(section: str, key: str, text: str) -> object:
-    if separator := _SEPARATORS.get(key):
-        return [item.strip() for item in text.split(separator) if item.strip()]
-    default = getattr(getattr(Settings(), section), key)
-    if isinstance(default, bool):
-        return _SWITCH.get(text, text)
-    return int(text) if isinstance(default, int) and _SHORT_NUMBER.fullmatch(text) else text
 
 
 def _check_database(server: Server, source: str) -> None:
@@ -421,18 +324,3 @@ def _check_words(line: str | None, source: str, key: str) -> None:
     except ValueError:
         problem = f"= {shown(line)}: must be a command line whose quotes are closed"
         raise ConfigError(source, key, problem) from None
-
-
-_SEPARATORS = {"interfaces": ",", "templates": ":", "hosts": ","}
-"""Keys that are lists, and what stands between two items in a variable: a path may hold a comma."""
-_SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
-_SWITCH = {"true": True, "false": False}
-_NOT_SETTINGS = frozenset({"NETBOOT_CACHE", "NETBOOT_CONFIG", "NETBOOT_CSDL"})
-_VARIABLES = {
-    f"NETBOOT_{section.upper()}_{key.upper()}": (section, key)
-    for section, default in (
-        (name, getattr(Settings(), name)) for name in Settings.__struct_fields__
-    )
-    for key in getattr(default, "__struct_fields__", ())
-    if key != "users"  # tables: there is no one value for a variable to have
-}

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from netboot.model import Learned, Mac
+from netboot.decision import Learned
+from netboot.model import Mac
 
 PATIENCE = 3
 """DISCOVERs without progress before the next shape. Firmware repeats its DISCOVER while no DHCP

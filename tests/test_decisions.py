@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from netboot.boot import decisions as decisions_module
 from netboot.boot.decisions import Decisions
-from netboot.model import Client, Decision, Firmware, Learned, Mac, Verdict
+from netboot.decision import Decision, Learned, Verdict
+from netboot.model import Client, Firmware, Mac
 
 MACS = [Mac(f"52:54:00:00:00:0{number}") for number in range(3)]
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from netboot.boot import dhcp as dhcp_module
 from netboot.boot.dhcp import ProxyDhcp
 from netboot.boot.journal import Note
+from netboot.decision import Decision, Shape, Verdict
 from netboot.events import Kind
-from netboot.model import Client, Decision, Mac, Server, Shape, Verdict
+from netboot.model import Client, Mac, Server
 from netboot.wire import dhcp4, iana, udp4
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
 

@@ -12,12 +12,13 @@ from click.testing import CliRunner, Result
 
 from netboot.cli.dhcp_snippet import WRITERS, dhcp_snippet, rules
 from netboot.clients import KINDS
+from netboot.decision import Shape
 from netboot.errors import ConfigError
 from netboot.events import Kind as EventKind
 from netboot.lab.dhcp import PlainDhcp
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.site import HTTP_PORT, Site
-from netboot.model import Server, Shape
+from netboot.model import Server
 from tests.pxe_peer import stock
 
 SERVER = Server("10.78.0.2", "10.78.0.2", HTTP_PORT)

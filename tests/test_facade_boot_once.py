@@ -10,20 +10,10 @@ import pytest
 from netboot.answer.profiles import load_profiles
 from netboot.bmc.model import PowerState
 from netboot.boot.boot_once import SAY_AGAIN, BootOnce, decode
+from netboot.decision import Decision, Verdict
 from netboot.events import Event, Kind
 from netboot.matching import Match
-from netboot.model import (
-    Arch,
-    BootSource,
-    Client,
-    Decision,
-    Firmware,
-    Mac,
-    Node,
-    Override,
-    State,
-    Verdict,
-)
+from netboot.model import Arch, BootSource, Client, Firmware, Mac, Node, Override, State
 from netboot.policy import Rules, decide
 from netboot.snapshot import Snapshot
 from netboot.snapshot import decode as read_snapshot

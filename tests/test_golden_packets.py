@@ -10,8 +10,9 @@ import pytest
 from netboot.answer import proxydhcp
 from netboot.answer.splice import splice
 from netboot.boot.compose import compose, templates
+from netboot.decision import Verdict
 from netboot.matching import Match
-from netboot.model import Firmware, Node, Profile, Server, Verdict
+from netboot.model import Firmware, Node, Profile, Server
 from netboot.policy import Rules, decide
 from netboot.wire import dhcp4, iana, pxe, tftp
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netboot import learning
+from netboot.decision import Learned
 from netboot.learning import PATIENCE, Learning
-from netboot.model import Learned, Mac
+from netboot.model import Mac
 
 MAC = Mac("52:54:00:00:00:01")
 OTHER = Mac("52:54:00:00:00:02")

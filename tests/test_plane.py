@@ -18,10 +18,11 @@ from netboot.boot.personal import Personal
 from netboot.boot.plane import BootPlane
 from netboot.boot.source import FileSource
 from netboot.boot.tftp import Outcome, Result
+from netboot.decision import Verdict
 from netboot.errors import NotServed
 from netboot.events import Event, Kind
 from netboot.learning import Learning
-from netboot.model import Client, Firmware, Image, ImageFile, Mac, Node, State, Verdict
+from netboot.model import Client, Firmware, Image, ImageFile, Mac, Node, State
 from netboot.policy import Rules
 from netboot.snapshot import EMPTY, Snapshot
 

@@ -7,9 +7,10 @@ import pytest
 
 from netboot.boot.source import BytesSource
 from netboot.boot.tftp import Outcome, Result
+from netboot.decision import Verdict
 from netboot.errors import NotServed
 from netboot.events import Kind
-from netboot.model import Arch, Client, Firmware, Verdict
+from netboot.model import Arch, Client, Firmware
 from netboot.snapshot import Snapshot
 from tests.test_plane import KNOWN, LINUX, LOCAL, N1, PEER, UNKNOWN, Desk
 

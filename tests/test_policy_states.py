@@ -5,20 +5,9 @@ from dataclasses import replace
 import pytest
 
 from netboot.answer.profiles import load_profiles
+from netboot.decision import Decision, Verdict
 from netboot.matching import Match
-from netboot.model import (
-    Arch,
-    BootSource,
-    Client,
-    Decision,
-    Firmware,
-    Mac,
-    Node,
-    Override,
-    Profile,
-    State,
-    Verdict,
-)
+from netboot.model import Arch, BootSource, Client, Firmware, Mac, Node, Override, Profile, State
 from netboot.policy import Rules, decide, installing
 
 MAC = Mac("52:54:00:00:00:01")

@@ -8,7 +8,8 @@ from netboot.answer import proxydhcp
 from netboot.answer.proxydhcp import LAYOUTS, Reply
 from netboot.answer.splice import splice
 from netboot.boot.compose import compose, templates
-from netboot.model import Client, Decision, Firmware, Mac, Server, Shape, Verdict
+from netboot.decision import Decision, Shape, Verdict
+from netboot.model import Client, Firmware, Mac, Server
 from netboot.wire import dhcp4, iana
 from netboot.wire.dhcp4 import Message
 

@@ -436,6 +436,18 @@ def test_what_each_line_says(lines: list[str], number: int, said: str) -> None:
     assert said in lines[number]
 
 
+@pytest.mark.parametrize(
+    ("there", "also"),
+    [((PLAIN,), False), ((), True), ((RIVAL,), True)],
+    ids=["its own", "silent", "only a rival's"],
+)
+def test_of_several_interfaces_the_one_without_a_dhcp_server_is_named(
+    there: tuple[DhcpServer, ...], also: bool
+) -> None:
+    found = Survey((ETH0,), {"eth0": (PLAIN,), "eth0.5": there}, FREE)
+    assert four_lines(found)[1].endswith("; none on eth0.5") is also
+
+
 def test_a_rival_s_boot_file_cannot_steer_the_terminal() -> None:
     message = answer(options=PXE, file=b"\x1b[2J\n\x00")
     (server,) = told_apart([(message, "192.0.2.1", "m")])

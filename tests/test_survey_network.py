@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import await_
+
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(
@@ -40,9 +42,18 @@ print(json.dumps({
 }))
 """
 
+OFFERED = """
+import json
+from concurrent.futures import ThreadPoolExecutor
+from netboot.survey import dhcp_servers, interfaces
+with ThreadPoolExecutor() as pool:
+    found = list(pool.map(lambda one: dhcp_servers(one, 1, 1, patience=60), interfaces()))
+print(json.dumps([s.network for servers in found for s in servers if s.offered]))
+"""
 
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+
+def ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 class Lan:
@@ -103,12 +114,15 @@ class Lan:
         return "".join(path.read_text() for path in self._folder.glob("*.leases"))
 
     def look(self) -> dict[str, Any]:
-        run = subprocess.run(
-            ["ip", "netns", "exec", self.us, sys.executable, "-c", LOOK],
-            check=True, capture_output=True, text=True, timeout=30,
-        )  # fmt: skip
-        found: dict[str, Any] = json.loads(run.stdout)
+        found: dict[str, Any] = self.run(LOOK)
         return found
+
+    def run(self, code: str) -> Any:
+        run = subprocess.run(
+            ["ip", "netns", "exec", self.us, sys.executable, "-c", code],
+            check=True, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return json.loads(run.stdout)
 
     def close(self) -> None:
         for server in self._servers:
@@ -149,6 +163,23 @@ def test_a_plain_dhcp_server_is_found_though_it_pings_first_and_gives_no_lease(l
     assert found["seconds"] < 3  # it does not wait for silence
     assert lan.leases() == ""
     assert found["scapy"] is False
+
+
+def test_one_server_of_two_networks_is_found_on_both_though_it_pings_for_one_at_a_time(
+    lan: Lan,
+) -> None:
+    dhcp = lan.host("dhcp", "10.77.0.1/24")
+    ip("-n", dhcp, "link", "add", "eth1", "type", "veth", "peer", "eth1", "netns", lan.us)
+    for namespace, number in ((dhcp, 1), (lan.us, 2)):
+        ip("-n", namespace, "addr", "add", f"10.78.0.{number}/24", "dev", "eth1")
+        ip("-n", namespace, "link", "set", "eth1", "up")
+    await_(lambda: " state UP " in ip("-n", lan.us, "link", "show", "eth1"), "the cable")
+    ranges = (f"--dhcp-range={net}.50,{net}.60,1h" for net in ("10.77.0", "10.78.0"))
+    lan.dnsmasq(dhcp, "--interface=eth1", *ranges)
+    found = lan.look()
+    assert [server[1] for server in found["servers"]] == ["10.77.0.1", "10.78.0.1"]
+    assert found["lines"][1].count(" answers on eth") == 2
+    assert lan.run(OFFERED) == ["10.77.0.0/24", "10.78.0.0/24"]
 
 
 def test_a_rival_proxy_is_no_dhcp_server(lan: Lan) -> None:

@@ -18,9 +18,9 @@ from msgspec import Meta, field
 
 from netboot import resources
 from netboot.checked import Checked, convert, printable, read_toml
-from netboot.config import Name
 from netboot.errors import ConfigError
 from netboot.model import Answer, AnswerKind, Profile
+from netboot.setting_types import Name
 
 MAX_PROFILES = 1000
 """Files read from one folder: a folder with more is not a folder of profiles."""

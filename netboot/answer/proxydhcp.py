@@ -7,7 +7,8 @@ each shape is laid out, once as an OFFER on port 67 and once as an ACK on port 4
 
 from dataclasses import dataclass
 
-from netboot.model import Client, Decision, Firmware, Mac, Server, Shape, Verdict
+from netboot.decision import Decision, Shape, Verdict
+from netboot.model import Client, Firmware, Mac, Server
 from netboot.wire import iana
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
 from netboot.wire.pxe import HTTP_CLIENT, PXE_CLIENT

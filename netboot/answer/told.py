@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from netboot.answer.guards import plain
-from netboot.model import Decision, Node
+from netboot.decision import Decision
+from netboot.model import Node
 
 IMAGE_URL = "sanboot_url"
 """The variable of profile ``sanboot`` that names the image."""

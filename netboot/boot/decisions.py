@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from netboot.boot.tables import remember
-from netboot.model import Client, Decision, Learned, Mac, Verdict
+from netboot.decision import Decision, Learned, Verdict
+from netboot.model import Client, Mac
 
 MAX_DECISIONS = 16_384
 """Machines whose last decision is remembered, some 500 bytes each."""

@@ -15,9 +15,10 @@ from netboot.boot.packet import PacketPort, RawSender, address_towards
 from netboot.boot.tables import remember
 from netboot.boot.tally import ACKNOWLEDGED, IGNORED, NOT_FOR_US, OFFERED, Tally
 from netboot.boot.udp import Reactor, UdpPort
+from netboot.decision import Decision
 from netboot.errors import MalformedPacket
 from netboot.events import Kind
-from netboot.model import Client, Decision, Mac, Server
+from netboot.model import Client, Mac, Server
 from netboot.wire import dhcp4, iana, pxe
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
 

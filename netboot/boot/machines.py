@@ -15,6 +15,7 @@ from netboot.boot.decisions import Decisions
 from netboot.boot.installations import Installations
 from netboot.boot.journal import Journal, Note
 from netboot.boot.tables import remember
+from netboot.decision import Decision, Learned, Verdict
 from netboot.events import Kind
 from netboot.learning import Learning
 from netboot.matching import described
@@ -22,16 +23,13 @@ from netboot.model import (
     Arch,
     BootSource,
     Client,
-    Decision,
     Firmware,
-    Learned,
     Mac,
     Node,
     Override,
     Profile,
     Server,
     State,
-    Verdict,
 )
 from netboot.policy import IGNORE, Rules, decide
 from netboot.snapshot import EMPTY, Snapshot

@@ -15,8 +15,9 @@ from netboot.answer.proxydhcp import Form, Reply
 from netboot.answer.splice import Template, splice
 from netboot.boot.journal import Note
 from netboot.clients import kind_of
+from netboot.decision import Decision, Shape
 from netboot.events import Kind
-from netboot.model import Client, Decision, Firmware, Server, Shape
+from netboot.model import Client, Firmware, Server
 from netboot.wire import iana, udp4
 from netboot.wire.dhcp4 import NO_ADDRESS, Message
 from netboot.wire.udp4 import Datagram

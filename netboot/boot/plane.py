@@ -15,20 +15,10 @@ from netboot.boot.personal import Personal
 from netboot.boot.source import BytesSource, FileSource, Source
 from netboot.boot.springboards import FOLDER, Springboards
 from netboot.boot.tftp import Outcome, Result
+from netboot.decision import Verdict
 from netboot.errors import NotBootable, NotServed
 from netboot.events import Kind
-from netboot.model import (
-    Arch,
-    Client,
-    Firmware,
-    Image,
-    ImageFile,
-    Mac,
-    Node,
-    Profile,
-    Server,
-    Verdict,
-)
+from netboot.model import Arch, Client, Firmware, Image, ImageFile, Mac, Node, Profile, Server
 from netboot.snapshot import EMPTY
 from netboot.wire.pxe import RASPBERRY_PI_OUIS
 

@@ -15,8 +15,9 @@ from netboot.checked import shown
 from netboot.cli.main import settings
 from netboot.clients import KINDS
 from netboot.config import Settings
+from netboot.decision import Shape
 from netboot.errors import ConfigError
-from netboot.model import Arch, Server, Shape
+from netboot.model import Arch, Server
 from netboot.survey.network import choose
 from netboot.wire import iana
 from netboot.wire.pxe import HTTP_CLIENT, PXE_CLIENT

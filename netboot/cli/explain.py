@@ -10,7 +10,8 @@ from netboot.cli.main import settings
 from netboot.clients import kind_of
 from netboot.control.explained import Explained, Explainer, client_of
 from netboot.control.inventory import open_inventory
-from netboot.model import Firmware, Verdict
+from netboot.decision import Verdict
+from netboot.model import Firmware
 from netboot.snapshot import Snapshot
 from netboot.store.volume_shapes import volume_without_secret
 

@@ -4,10 +4,10 @@ The two answer alike, errors included; ``Inventory.bmcs`` is one of them.
 """
 
 from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, Protocol, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Protocol
 
 from netboot.control.access.audited import Ledger, audited
+from netboot.control.asking import Ask, quoted
 from netboot.control.bmc_shapes import (
     Answer,
     BootAsked,
@@ -21,8 +21,6 @@ from netboot.control.console_remote import Console
 
 if TYPE_CHECKING:
     from netboot.control.bmc_actions import Actions
-
-T = TypeVar("T")
 
 LONGEST_ACTION = 2.0 * 3600
 """Seconds one action may take: every way of booting is tried, and a machine is waited for."""
@@ -122,20 +120,6 @@ class DirectBmcs:
         return closing(consoles.open(name, self._asker, self._source, keep=keep, force=force))
 
 
-class Ask(Protocol):
-    """Asks the control program."""
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        shape: type[T],
-        body: object = None,
-        timeout: float = ...,
-    ) -> T:
-        """The answer in ``shape``, within ``timeout`` seconds."""
-
-
 class OpenConsole(Protocol):
     """Opens a console that the control program holds."""
 
@@ -156,7 +140,7 @@ class RemoteBmcs:
 
     def known(self, name: str) -> Known:
         """As ``Bmcs``."""
-        return self._ask("GET", f"nodes/{_quoted(name)}/bmc", Known)
+        return self._ask("GET", f"nodes/{quoted(name)}/bmc", Known)
 
     def status(self, name: str) -> Answer:
         """As ``Bmcs``."""
@@ -191,9 +175,5 @@ class RemoteBmcs:
         return self._open_console(name, keep=keep, force=force)
 
     def _act(self, method: str, name: str, what: str, asked: object = None) -> Answer:
-        path = f"nodes/{_quoted(name)}/{what}"
+        path = f"nodes/{quoted(name)}/{what}"
         return self._ask(method, path, Answer, asked, timeout=LONGEST_ACTION)
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="", errors="backslashreplace")

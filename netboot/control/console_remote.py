@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from netboot.control.asking import quoted
 from netboot.control.problems import error_of
 from netboot.errors import NetbootError, OperationError
 
@@ -109,8 +109,7 @@ def open_console(
     Raises:
         NetbootError: as ``Consoles.open``.
     """
-    quoted = quote(name, safe="", errors="backslashreplace")
-    path = f"/api/v1/nodes/{quoted}/console"
+    path = f"/api/v1/nodes/{quoted(name)}/console"
     query = {"keep": str(keep).lower(), "force": str(force).lower()}
     try:
         with client.stream("GET", path, params=query, timeout=OPEN_TIMEOUT) as answer:

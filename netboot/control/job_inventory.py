@@ -11,7 +11,7 @@ import httpx
 
 from netboot.checked import convert
 from netboot.control.access.audited import Ledger, audited
-from netboot.control.bmc_inventory import Ask
+from netboot.control.asking import Ask
 from netboot.control.job_shapes import MOST, JobPage, JobRequest, StateRequest
 from netboot.control.page_shapes import NodePage
 from netboot.errors import OperationError
@@ -90,7 +90,9 @@ class DirectJobs:
     @audited("POST", "/api/v1/jobs/{number}/cancel")
     def cancel(self, number: int) -> Job:
         """As ``Jobs``."""
-        return self._store.cancel(number, _user(), self._source)
+        from netboot.jobs.memory import lasts  # noqa: PLC0415 -- most commands need none
+
+        return self._store.cancel(number, _user(), self._source, lasts=lasts)
 
     @audited("POST", "/api/v1/jobs/{number}/retry")
     def retry(self, number: int) -> Job:

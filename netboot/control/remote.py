@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from netboot.control.access.inventory import Access, RemoteAccess
+from netboot.control.asking import pages, quoted
 from netboot.control.bmc_inventory import Bmcs, RemoteBmcs
 from netboot.control.console_remote import open_console
 from netboot.control.job_inventory import Jobs, RemoteJobs
-from netboot.control.page_shapes import MOST, EventPage, GroupPage, NodePage
+from netboot.control.page_shapes import EventPage, GroupPage, NodePage
 from netboot.control.problems import error_of
 from netboot.control.volume_inventory import RemoteVolumes, Volumes
 from netboot.errors import OperationError
@@ -75,18 +75,11 @@ class Remote:
 
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
-        found: list[Node] = []
-        after: str | None = ""
-        while after is not None:
-            query = httpx.QueryParams({"limit": MOST, "after": after})
-            page = self._ask("GET", f"nodes?{query}", NodePage)
-            found += page.nodes
-            after = page.next
-        return found
+        return [node for page in pages(self._ask, "nodes", NodePage) for node in page.nodes]
 
     def get(self, name: str) -> Node:
         """As ``Inventory``."""
-        return self._ask("GET", f"nodes/{_quoted(name)}", Node)
+        return self._ask("GET", f"nodes/{quoted(name)}", Node)
 
     def add(self, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
@@ -94,11 +87,11 @@ class Remote:
 
     def update(self, name: str, raw: Mapping[str, object]) -> Node:
         """As ``Inventory``."""
-        return self._ask("PATCH", f"nodes/{_quoted(name)}", Node, raw)
+        return self._ask("PATCH", f"nodes/{quoted(name)}", Node, raw)
 
     def remove(self, name: str) -> None:
         """As ``Inventory``."""
-        self._request("DELETE", f"nodes/{_quoted(name)}")
+        self._request("DELETE", f"nodes/{quoted(name)}")
 
     def import_nodes(self, raw: object) -> Imported:
         """As ``Inventory``."""
@@ -115,11 +108,11 @@ class Remote:
 
     def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
         """As ``Inventory``."""
-        return self._ask("PATCH", f"groups/{_quoted(name)}", Group, raw)
+        return self._ask("PATCH", f"groups/{quoted(name)}", Group, raw)
 
     def remove_group(self, name: str) -> None:
         """As ``Inventory``."""
-        self._request("DELETE", f"groups/{_quoted(name)}")
+        self._request("DELETE", f"groups/{quoted(name)}")
 
     def timeline(
         self, who: str, after: int | None, limit: int, wait: float = 0, *, log: bool = False
@@ -127,7 +120,7 @@ class Remote:
         """As ``Inventory``."""
         query: dict[str, float | bool] = {"limit": limit, "wait": wait, "log": log}
         query |= {} if after is None else {"after": after}
-        path = f"timeline/{_quoted(who)}?{httpx.QueryParams(query)}"
+        path = f"timeline/{quoted(who)}?{httpx.QueryParams(query)}"
         return self._ask("GET", path, EventPage).events
 
     def _ask(
@@ -161,7 +154,3 @@ class Remote:
         except ValueError:
             problem = {}
         raise error_of(answer.status_code, problem, self._source)
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="", errors="backslashreplace")

@@ -2,25 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote
-
-import httpx
 
 from netboot.control.access.audited import Ledger, audited
-from netboot.control.bmc_inventory import Ask
-from netboot.control.page_shapes import MOST, VolumePage
+from netboot.control.asking import Ask, Request, pages, quoted
+from netboot.control.page_shapes import VolumePage
 from netboot.store.bmc_shapes import Sealing
 from netboot.store.volume_shapes import VolumeShown, volume_of, volume_shown
 
 if TYPE_CHECKING:
     from netboot.store.store import Store
-
-
-class Request(Protocol):
-    """Asks the control program for what has no answer."""
-
-    def __call__(self, method: str, path: str) -> bytes:
-        """The answer as it came."""
 
 
 class Volumes(Protocol):
@@ -107,18 +97,13 @@ class RemoteVolumes:
 
     def list(self) -> "Sequence[VolumeShown]":
         """As ``Volumes``."""
-        found: list[VolumeShown] = []
-        after: str | None = ""
-        while after is not None:
-            query = httpx.QueryParams({"limit": MOST, "after": after})
-            page = self._ask("GET", f"volumes?{query}", VolumePage)
-            found += page.volumes
-            after = page.next
-        return found
+        return [
+            volume for page in pages(self._ask, "volumes", VolumePage) for volume in page.volumes
+        ]
 
     def get(self, name: str) -> VolumeShown:
         """As ``Volumes``."""
-        return self._ask("GET", f"volumes/{_quoted(name)}", VolumeShown)
+        return self._ask("GET", f"volumes/{quoted(name)}", VolumeShown)
 
     def add(self, raw: Mapping[str, object]) -> VolumeShown:
         """As ``Volumes``."""
@@ -126,12 +111,8 @@ class RemoteVolumes:
 
     def attach(self, name: str, node: str | None) -> VolumeShown:
         """As ``Volumes``."""
-        return self._ask("PATCH", f"volumes/{_quoted(name)}", VolumeShown, {"node": node or ""})
+        return self._ask("PATCH", f"volumes/{quoted(name)}", VolumeShown, {"node": node or ""})
 
     def remove(self, name: str) -> None:
         """As ``Volumes``."""
-        self._request("DELETE", f"volumes/{_quoted(name)}")
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="", errors="backslashreplace")
+        self._request("DELETE", f"volumes/{quoted(name)}")

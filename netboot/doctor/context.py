@@ -25,6 +25,8 @@ from netboot.survey import (
 
 LISTEN = 4.5
 """Seconds to listen for DHCP servers: dnsmasq pings an address for 3.0 s before it offers it."""
+PING = 3.0
+"""Seconds it pings; one server of several networks pings for one after the other."""
 DAY = 86_400.0
 """How far back the timeline is read, in seconds."""
 MAX_INTERFACES = 16
@@ -95,16 +97,22 @@ def seen(fact: T | Unseen) -> T:
 
 
 def look(settings: Settings, *, full: bool = False) -> Context:
-    """Look at everything the checks share; blocks for some ``LISTEN`` seconds."""
+    """Look at everything the checks share; blocks for some ``LISTEN`` seconds.
+
+    Where a server keeps us waiting for an address, ``PING`` seconds more for each interface.
+    """
     now = time.time()
     chosen, unfit = _chosen(settings)
     broken: list[str] = []
     profiles = load_profiles(settings.templates, broken.append)
     asked = chosen[:MAX_INTERFACES]
     address = chosen[0].address if chosen else LOOPBACK
+    patience = LISTEN + PING * (len(asked) - 1)
     with ThreadPoolExecutor(MAX_INTERFACES) as pool:
         servers = {
-            one.name: pool.submit(_attempt, lambda one=one: dhcp_servers(one, LISTEN, LISTEN))
+            one.name: pool.submit(
+                _attempt, lambda one=one: dhcp_servers(one, LISTEN, LISTEN, patience)
+            )
             for one in asked
         }
         return Context(

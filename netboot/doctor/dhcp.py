@@ -112,7 +112,7 @@ def _one_server(one: Interface, server: DhcpServer, *, others_offer: bool) -> Fi
     if not server.offered:
         return _dhcp(
             Severity.NOTICE if others_offer else Severity.WARNING,
-            f"{server} answers on {one.name}, but offered no address within {LISTEN} s",
+            f"{server} answers on {one.name}, but offered no address",
             "see that its pool has free addresses and takes unknown machines",
         )
     return _dhcp(

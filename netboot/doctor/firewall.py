@@ -4,6 +4,7 @@ DHCP on port 67 is heard on a packet socket, which stands before the filter's in
 chain on the device itself (``ingress``) comes earlier. The other ports are ordinary sockets.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -138,7 +139,8 @@ def _listed(*command: str) -> bytes:
         raise OperationError(f"{command[0]} gave no answer: {error}") from None
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise OperationError(f"{command[0]}: {said[0] if said else 'failed'} (try sudo)")
+        hint = " (try sudo)" if os.geteuid() != 0 else ""
+        raise OperationError(f"{command[0]}: {said[0] if said else 'failed'}{hint}")
     if len(done.stdout) > MAX_RULESET:
         raise OperationError(f"{command[0]} lists more than {MAX_RULESET} bytes of rules")
     return done.stdout

@@ -1,17 +1,11 @@
 """The signed chain of a Debian archive, walked by apt itself in folders of our own.
 
 Release signature by the archive keyring → hash of Packages → hash of the ``.deb``. apt checks
-each step; nothing here does cryptography. What the host's administrator told apt about *how*
-to reach a mirror (proxy, timeouts, certificates, the clock) is taken over; *what* to trust and
-where to fetch from is not: neither its sources, keys, pins and hooks, nor any permission to use
-unsigned archives.
+each step; nothing here does cryptography. ``apt_folder`` says what apt is told.
 """
 
-import os
-import pwd
 import re
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +13,7 @@ from urllib.parse import unquote
 from netboot.errors import OperationError
 from netboot.guide import see
 from netboot.media import process
+from netboot.media.apt_folder import AptFolder
 from netboot.media.definition import Source
 from netboot.media.mirror import Mirror
 from netboot.media.patience import Away
@@ -26,16 +21,6 @@ from netboot.media.patience import Away
 ARCHIVE_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _HELPER = "/usr/lib/apt/apt-helper"
 """apt's own downloader: unlike ``apt-get download`` it goes on with a file that was cut off."""
-_SANDBOX = "_apt"
-"""The user apt's network methods run as when we are root."""
-
-_HOW_TO_REACH = re.compile(
-    r"Acquire::(http|https|ForceIPv[46]|Retries|Check-Date|Check-Valid-Until|Max-FutureTime)[: ].*;"
-)
-_PROXY = re.compile(r"Acquire::https?::Proxy.*;", re.IGNORECASE)
-
-_NAMEABLE = re.compile(r"[A-Za-z0-9/_.,+@%~-]+")
-"""Paths that stand in apt's configuration without quoting."""
 _CANDIDATE = re.compile(
     r"'(?P<uri>\S+)' "
     r"(?P<file>(?P<package>[^_/\s]+)_(?P<version>[^_/\s]+)_[^_/\s]+\.u?deb) (?P<size>\d+)"
@@ -117,13 +102,12 @@ class Apt:
     def __init__(
         self, folder: Path, mirror: Mirror, source: Source, keyring: Path, *, once: bool = False
     ) -> None:
-        self._folder = folder.absolute()
-        self._once = once
-        self._mirror = mirror
-        self._source = source
-        self._keyring = keyring.absolute()
-        self.downloads = self._folder / "downloads"
+        self._own = AptFolder(folder.absolute(), mirror, source, keyring.absolute(), once=once)
+
+    @property
+    def downloads(self) -> Path:
         """Packages, whole or cut off."""
+        return self._own.downloads
 
     def update(self, tick: Callable[[int], None]) -> None:
         """Fetch the suite's signed index.
@@ -134,10 +118,9 @@ class Apt:
         Raises:
             OperationError: the mirror is away, its signature is bad, the disk is full, …
         """
-        self._prepare(tick)
-        lists = self._folder / "state" / "lists"
+        self._own.prepare(tick)
         command = ["apt-get", "-q", "update", "-o", "pkgCacheFile::Generate=false"]
-        self._run(command, lambda: tick(_size_of(lists)))
+        self._run(command, lambda: tick(_size_of(self._own.lists)))
 
     def candidates(self, packages: Sequence[str]) -> list[Deb]:
         """Return each package's newest version in the index ``update`` fetched, in their order.
@@ -160,7 +143,7 @@ class Apt:
         answer = self._run(["apt-cache", "show", "--no-all-versions", package], _nothing)
         found = _DEPENDS.search(answer.output)
         if found is None:
-            raise OperationError(f"{package} depends on nothing in {self._source.suite}")
+            raise OperationError(f"{package} depends on nothing in {self._own.source.suite}")
         return found["package"]
 
     def names(self, beginning: str) -> tuple[str, ...]:
@@ -174,9 +157,11 @@ class Apt:
         Raises:
             OperationError: there is none.
         """
-        for path in (self._folder / "state" / "lists").glob("*Release"):
+        for path in self._own.lists.glob("*Release"):
             return path.read_bytes()
-        raise OperationError(f"{self._mirror.url}: {self._source.suite} has no Release file")
+        raise OperationError(
+            f"{self._own.mirror.url}: {self._own.source.suite} has no Release file"
+        )
 
     def keep(self, debs: Sequence[Deb]) -> None:
         """Remove every download that belongs to none of the packages."""
@@ -189,7 +174,7 @@ class Apt:
         """Fetch a package, going on where an earlier download stopped.
 
         Args:
-            deb: what ``candidate`` gave.
+            deb: what ``candidates`` gave.
             tick: called with the bytes on disk so far.
 
         Returns:
@@ -216,8 +201,7 @@ class Apt:
         return target
 
     def _run(self, command: list[str], tick: Callable[[], None]) -> process.Finished:
-        configuration = {"APT_CONFIG": str(self._folder / "apt.conf")}
-        finished = process.run(command, tick=tick, cwd=self._folder, env=configuration)
+        finished = process.run(command, tick=tick, cwd=self._own.path, env=self._own.environment)
         if finished.code != 0:
             raise self._failed(finished)
         return finished
@@ -229,126 +213,12 @@ class Apt:
         said = " ".join(dict.fromkeys(line.strip() for line in marked)) or "apt said nothing"
         if _DISK_FULL.search(said):
             said = said[:_LONGEST_DETAIL]
-            return DiskFull(f"the disk of {self._folder} is full: {said}; {see('full-disk')}")
+            return DiskFull(f"the disk of {self._own.path} is full: {said}; {see('full-disk')}")
         kind, cause = next((k, text) for pattern, k, text in _CAUSES if re.search(pattern, said))
-        cause = cause.format(keyring=self._keyring, suite=self._source.suite)
+        cause = cause.format(keyring=self._own.keyring, suite=self._own.source.suite)
         if len(said) > _LONGEST_DETAIL:
             said = f"{said[:_LONGEST_DETAIL]}…"
-        return kind(f"{self._mirror.url}: {cause}: {said}; {see('mirror')}")
-
-    def _prepare(self, tick: Callable[[int], None]) -> None:
-        if not self._keyring.is_file():
-            raise OperationError(
-                f"{self._keyring} is not there: install the package debian-archive-keyring"
-            )
-        for path in (self._folder, self._keyring):
-            if not _NAMEABLE.fullmatch(str(path)):
-                raise OperationError(f"apt cannot work with the path {str(path)!r}")
-        shutil.rmtree(self._folder / "state/lists/partial", ignore_errors=True)
-        for inner in ("state/lists/partial", "cache/archives/partial", "downloads"):
-            (self._folder / inner).mkdir(parents=True, exist_ok=True)
-        user = self._sandbox_user()
-        (self._folder / "status").write_text("")
-        self._write_private("mirror.sources", self._sources(), user)
-        self._write_private("auth.conf", self._mirror.netrc, user)
-        asked = process.run(["apt-config", "dump"], tick=lambda: tick(0), cwd=self._folder)
-        self._write_private("apt.conf", self._configuration(asked.output, user), user)
-        if user == _SANDBOX:
-            shutil.chown(self.downloads, user)
-
-    def _sources(self) -> str:
-        return (
-            f"Types: deb\nURIs: {self._mirror.url}\nSuites: {self._source.suite}\n"
-            f"Components: {self._source.component}\n"
-            f"Architectures: {self._source.architecture}\nSigned-By: {self._keyring}\n"
-        )
-
-    def _configuration(self, host: str, user: str) -> str:
-        own = self._directories() | _POLICY | {"APT::Sandbox::User": user}
-        if self._once:
-            own["Acquire::Retries"] = "0"
-        architecture = self._source.architecture
-        own |= {"APT::Architecture": architecture, "APT::Architectures::": architecture}
-        lines = [*_how_to_reach(host, self._mirror), *_assigned(own)]
-        return "\n".join([*lines, ""])
-
-    def _directories(self) -> dict[str, str]:
-        own = {
-            "Dir::State": f"{self._folder}/state",
-            "Dir::State::status": f"{self._folder}/status",
-            "Dir::Cache": f"{self._folder}/cache",
-            "Dir::Etc::sourcelist": f"{self._folder}/mirror.sources",
-        }
-        if self._mirror.netrc:
-            own["Dir::Etc::netrc"] = f"{self._folder}/auth.conf"
-        return own | dict.fromkeys(_HOST_FILES, "/dev/null")
-
-    def _sandbox_user(self) -> str:
-        """Return apt's own unprivileged user where it can reach our files, else ourselves."""
-        if os.geteuid() != 0:
-            return pwd.getpwuid(os.geteuid()).pw_name
-        try:
-            pwd.getpwnam(_SANDBOX)
-        except KeyError:
-            return "root"
-        reached = (*self._folder.parents, self._folder, *self._keyring.parents)
-        return _SANDBOX if all(path.stat().st_mode & 0o001 for path in reached) else "root"
-
-    def _write_private(self, name: str, text: str, user: str) -> None:
-        """Write a file that may hold a proxy's or mirror's password: its reader's alone."""
-        path = self._folder / name
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        if os.geteuid() == 0:
-            shutil.chown(path, user)
-
-
-def how_to_reach(mirror: Mirror, folder: Path) -> str:
-    """Return apt's configuration of how the host, and our settings, reach a mirror.
-
-    Args:
-        mirror: its proxy counts before the host's; may hold a password.
-        folder: any that is there.
-    """
-    asked = process.run(["apt-config", "dump"], tick=_nothing, cwd=folder)
-    return "\n".join([*_how_to_reach(asked.output, mirror), ""])
-
-
-def _how_to_reach(host: str, mirror: Mirror) -> list[str]:
-    taken = [line for line in host.splitlines() if _HOW_TO_REACH.fullmatch(line)]
-    if not mirror.proxy:
-        return taken
-    proxies = dict.fromkeys(("Acquire::http::Proxy", "Acquire::https::Proxy"), mirror.proxy)
-    return [*(line for line in taken if not _PROXY.fullmatch(line)), *_assigned(proxies)]
-
-
-def _assigned(values: Mapping[str, str]) -> list[str]:
-    return [f'{key} "{value}";' for key, value in values.items()]
-
-
-_HOST_FILES = (
-    "Dir::Etc::main",
-    "Dir::Etc::parts",
-    "Dir::Etc::sourceparts",
-    "Dir::Etc::preferences",
-    "Dir::Etc::preferencesparts",
-    "Dir::Etc::trusted",
-    "Dir::Etc::trustedparts",
-)
-_POLICY = {
-    "Acquire::AllowInsecureRepositories": "false",
-    "Acquire::AllowWeakRepositories": "false",
-    "Acquire::AllowDowngradeToInsecureRepositories": "false",
-    "Acquire::GzipIndexes": "true",
-    "Acquire::IndexTargets::deb::Packages::KeepCompressedAs": "xz gz uncompressed",
-    "Acquire::Languages": "none",
-    "Acquire::PDiffs": "false",
-    "APT::Get::AllowUnauthenticated": "false",
-    "APT::Update::Error-Mode": "any",
-    "Dir::Cache::pkgcache": "",
-    "Dir::Cache::srcpkgcache": "",
-}
+        return kind(f"{self._own.mirror.url}: {cause}: {said}; {see('mirror')}")
 
 
 def _size_of(path: Path) -> int:

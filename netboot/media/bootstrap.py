@@ -17,7 +17,7 @@ import jinja2
 
 from netboot import resources
 from netboot.media import bootdisk, tools
-from netboot.media.apt import how_to_reach
+from netboot.media.apt_folder import how_to_reach
 from netboot.media.bootdisk import Layout
 from netboot.media.definition import Build, Source
 from netboot.media.mirror import Mirror

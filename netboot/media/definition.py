@@ -16,8 +16,8 @@ from msgspec import Meta, field
 
 from netboot import resources
 from netboot.checked import Checked, convert, read_toml
-from netboot.config import Name
 from netboot.errors import ConfigError
+from netboot.setting_types import Name
 
 T = TypeVar("T")
 

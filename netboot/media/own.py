@@ -15,12 +15,12 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from netboot import model
-from netboot.config import Name
 from netboot.errors import ConfigError, OperationError
 from netboot.media import library
 from netboot.media.definition import MANIFEST, ServedName
 from netboot.media.lock import locked
 from netboot.media.progress import Progress
+from netboot.setting_types import Name
 
 MAX_FILES = 1000
 """Files of one image; its manifest stays readable at once."""

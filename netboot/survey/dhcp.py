@@ -4,9 +4,10 @@ Two questions leave on a packet socket, RFC 2131:
 
 - first an INFORM from the interface's own address (section 4.4.3): a server that pings an address
   before it offers it (dnsmasq: 3.0 s, and it hears nothing meanwhile) is only in time for this;
-- then a DISCOVER that says ``PXEClient`` (RFC 4578), so that boot servers speak up as well. Nothing
-  is ever REQUESTed, so no lease comes of it; its hardware address is made from the interface's own
-  and always the same, so a server that sets an address aside does so for one address only.
+- then, when one server of several networks has had the INFORMs of them all, a DISCOVER that says
+  ``PXEClient`` (RFC 4578), so that boot servers speak up as well. Nothing is ever REQUESTed, so no
+  lease comes of it; its hardware address is made from the interface's own and always the same, so
+  a server that sets an address aside does so for one address only.
 
 The answers are told apart by what they give: an address (a DHCP server), an address and a boot
 file (one with boot options), or no address but ``PXEClient`` (a ProxyDHCP server like ours).
@@ -16,10 +17,11 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
 
 from netboot.errors import MalformedPacket, OperationError
 from netboot.model import Mac
@@ -32,6 +34,8 @@ TIMEOUT = 3.0
 """Seconds to listen when nobody answers."""
 SETTLE = 1.0
 """Seconds to go on listening after the first answer, for the rivals."""
+DISCOVER_AFTER = 0.2
+"""Seconds between the two questions: those asked on other interfaces meanwhile get in between."""
 MAX_FRAMES = 5000
 """Frames looked at; on a busy network the rest of the time is not worth it."""
 MAX_SERVERS = 16
@@ -57,6 +61,8 @@ _WANTED = bytes(
         iana.OPT_BOOTFILE,
     )
 )
+
+_Answer = tuple[Message, str, str]  # a message, its source address, its source MAC
 
 
 class Role(StrEnum):
@@ -97,7 +103,10 @@ class DhcpServer:
 
 
 def dhcp_servers(
-    interface: Interface, timeout: float = TIMEOUT, settle: float = SETTLE
+    interface: Interface,
+    timeout: float = TIMEOUT,
+    settle: float = SETTLE,
+    patience: float = 0.0,
 ) -> tuple[DhcpServer, ...]:
     """Ask on ``interface`` and listen; blocks. Silence is an answer: an empty tuple.
 
@@ -105,24 +114,22 @@ def dhcp_servers(
         interface: where; it has an address.
         timeout: seconds to listen at most.
         settle: seconds to go on listening after the first answer.
+        patience: seconds to listen at most where servers answered and none offered an address.
 
     Raises:
         OperationError: we may not ask (CAP_NET_RAW), or the interface is away or down.
     """
-    xid = int.from_bytes(os.urandom(4))
     try:
         with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as opened:
             opened.bind((interface.name, _ETH_P_IP))
-            for packet in _questions(interface, xid):
-                opened.sendto(packet, (interface.name, _ETH_P_IP, 0, 0, _BROADCAST_MAC))
-            return _collected(opened, xid, timeout, settle)
+            return told_apart(_asked(opened, interface, timeout, settle, patience))
     except OSError as error:
         raise OperationError(
             f"cannot look for DHCP servers on {interface.name}: {error.strerror}"
         ) from error
 
 
-def told_apart(answers: Iterable[tuple[Message, str, str]]) -> tuple[DhcpServer, ...]:
+def told_apart(answers: Iterable[_Answer]) -> tuple[DhcpServer, ...]:
     """Answers as ``(message, source address, source MAC)`` → one entry a server, best known first.
 
     What an OFFER says wins over what an ACK to our INFORM says.
@@ -206,21 +213,41 @@ def _questions(interface: Interface, xid: int) -> list[bytes]:
     ]
 
 
-def _collected(
-    opened: socket.socket, xid: int, timeout: float, settle: float
-) -> tuple[DhcpServer, ...]:
-    answers: list[tuple[Message, str, str]] = []
-    deadline = time.monotonic() + timeout
+def _asked(
+    opened: socket.socket, interface: Interface, timeout: float, settle: float, patience: float
+) -> list[_Answer]:
+    xid = int.from_bytes(os.urandom(4))
+    inform, discover = _questions(interface, xid)
+    everybody = (interface.name, _ETH_P_IP, 0, 0, _BROADCAST_MAC)
+    began = time.monotonic()
+    opened.sendto(inform, everybody)
+    answers = list(_heard(opened, xid, began + DISCOVER_AFTER))
+    opened.sendto(discover, everybody)
+    if not answers:
+        answers += islice(_heard(opened, xid, began + timeout), 1)
+    if answers:
+        answers += _heard(opened, xid, min(time.monotonic() + settle, began + timeout))
+    if answers and not any(map(_lends, answers)):
+        late = filter(_lends, _heard(opened, xid, began + patience))
+        answers += islice(late, 1)
+    return answers
+
+
+def _heard(opened: socket.socket, xid: int, deadline: float) -> Iterator[_Answer]:
+    """The answers to our questions as they come, until ``deadline`` on the monotonic clock."""
     for _ in range(MAX_FRAMES):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([opened], [], [], left)[0]:
-            break
+            return
         packet, link = opened.recvfrom(_MAX_FRAME)
-        if (heard := _answer(packet, xid)) is None:
-            continue
-        answers.append((*heard, link[4].hex(":")))
-        deadline = min(deadline, time.monotonic() + settle) if len(answers) == 1 else deadline
-    return told_apart(answers)
+        if (heard := _answer(packet, xid)) is not None:
+            yield (*heard, link[4].hex(":"))
+
+
+def _lends(answer: _Answer) -> bool:
+    """Whether it offers an address."""
+    message, _address, _mac = answer
+    return message.type == iana.OFFER and message.yiaddr != NO_ADDRESS
 
 
 def _answer(packet: bytes, xid: int) -> tuple[Message, str] | None:

@@ -72,13 +72,23 @@ def _dhcp(survey: Survey) -> str:
         if server.role is not Role.PXE
     ]
     if shown or here:
-        return f"DHCP server: {'; '.join([*shown, *([here] if here else [])])}"
+        return f"DHCP server: {'; '.join(filter(None, [*shown, _silent(survey), here]))}"
     if survey.problems:
         return f"DHCP server: not looked for: {'; '.join(survey.problems.values())}"
     return (
         "DHCP server: none answered. Machines need one for their addresses: "
         "switch on the router's, or start one on this network"
     )
+
+
+def _silent(survey: Survey) -> str:
+    """On which of several interfaces no DHCP server answered, though one did on another."""
+    answered = {
+        name: any(server.role is not Role.PXE for server in servers)
+        for name, servers in survey.servers.items()
+    }
+    silent = [name for name, found in answered.items() if not found]
+    return f"none on {', '.join(silent)}" if silent and any(answered.values()) else ""
 
 
 def _rivals(survey: Survey) -> str:

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote
 
 from netboot.checked import convert
 from netboot.control.access.audited import Ledger, audited
 from netboot.control.access.shapes import AuditPage, TokenList
-from netboot.control.bmc_inventory import Ask
+from netboot.control.asking import Ask, quoted
 from netboot.store.access_shapes import AuditEntry, NewToken, Token, TokenEntry
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class RemoteAccess:
 
     def remove_token(self, name: str) -> None:
         """As ``Access``."""
-        self._do("DELETE", f"tokens/{quote(name, safe='', errors='backslashreplace')}")
+        self._do("DELETE", f"tokens/{quoted(name)}")
 
     def audit(self, limit: int) -> Sequence[AuditEntry]:
         """As ``Access``."""
