@@ -11,7 +11,7 @@ import pytest
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.discs import path_of
 from netboot.errors import NotServed
-from netboot.media.springboard import MEDIUM
+from netboot.media.springboard_layout import MEDIUM
 from netboot.model import Image, ImageFile, Mac, Node
 from tests.http_peer import FakePlane, serving
 from tests.test_plane import KNOWN, UNKNOWN, Desk

@@ -9,7 +9,8 @@ import pytest
 
 from netboot.answer.springboard import PLAIN, SECURE
 from netboot.media import library
-from netboot.media.springboard import LAYOUT, MEDIUM, ROOM
+from netboot.media.springboard import ROOM
+from netboot.media.springboard_layout import LAYOUT, MEDIUM
 from tests.cli_here import Cli
 
 MAC = "52:54:00:12:34:56"

@@ -10,7 +10,8 @@ from netboot.answer.springboard import filled
 from netboot.errors import OperationError
 from netboot.media import springboard
 from netboot.media.library import digest
-from netboot.media.springboard import LAYOUT, MEDIUM, ROOM
+from netboot.media.springboard import ROOM
+from netboot.media.springboard_layout import LAYOUT, MEDIUM
 from tests.signed_archive import build_deb
 
 WANTED = {

@@ -27,7 +27,7 @@ from netboot.boot.springboards import READ_AGAIN
 from netboot.errors import ConfigError, NotServed
 from netboot.events import Kind
 from netboot.media import springboard as media
-from netboot.media.springboard import LAYOUT, MEDIUM
+from netboot.media.springboard_layout import LAYOUT, MEDIUM, read
 from netboot.model import Image, ImageFile, Mac, Server
 from tests.http_peer import FakePlane, Served, curl, serving
 from tests.test_http_serve import fields
@@ -94,7 +94,7 @@ class TestPatching:
     )
     def test_what_does_not_fit_is_named(self, script: str, problem: str) -> None:
         with pytest.raises(DoesNotFit, match=re.escape(problem)):
-            filled(script, ROOM)
+            filled(script, media.ROOM)
 
     def test_another_script_and_another_image_are_other_bytes(self, tmp_path: Path) -> None:
         one = medium(tmp_path / "a")
@@ -112,7 +112,7 @@ class TestScript:
         assert "goto begin" in script
         assert script.rstrip().endswith("reboot")
         assert "/node/" not in script
-        assert filled(script, media.ROOM)
+        assert filled(script, ROOM)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ GOOD = {"room": ROOM, "offsets": OFFSETS}
 
 class TestLayout:
     def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
-        found = media.read(image(tmp_path, GOOD))
+        found = read(image(tmp_path, GOOD))
         assert found == medium(tmp_path / MEDIUM)
 
     @pytest.mark.parametrize(
@@ -216,12 +216,12 @@ class TestLayout:
     )
     def test_a_wrong_one_is_an_error(self, tmp_path: Path, layout: object, problem: str) -> None:
         with pytest.raises(ConfigError, match=re.escape(problem)):
-            media.read(image(tmp_path, layout))
+            read(image(tmp_path, layout))
 
     def test_an_image_that_is_cut_short_says_how_to_mend_it(self, tmp_path: Path) -> None:
         broken = replace(image(tmp_path, GOOD), files={})
         with pytest.raises(ConfigError, match="netboot image fetch springboard"):
-            media.read(broken)
+            read(broken)
 
 
 class TestPlane:

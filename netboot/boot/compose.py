@@ -6,12 +6,17 @@ parser was not made for hostile bytes). This is the only module of the boot prog
 
 from collections.abc import Mapping
 
-from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.config import conf
 
 from netboot.answer.proxydhcp import LAYOUTS, Form, Reply
 from netboot.answer.splice import Template
 from netboot.wire import iana
 from netboot.wire.dhcp4 import MINIMUM_SIZE
+
+# only its descriptions are wanted: it need not find out this host's routes, nor know of IPv6
+conf.route_autoload = conf.route6_autoload = conf.ipv6_enabled = False
+
+from scapy.layers.dhcp import BOOTP, DHCP  # noqa: E402 -- it looks at the above when imported
 
 _END = b"\xff"
 _HEADER_FILE = 128

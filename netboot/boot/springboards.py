@@ -15,7 +15,7 @@ from netboot.boot.personal import Personal
 from netboot.boot.tables import remember
 from netboot.errors import ConfigError, NotBootable, NotServed
 from netboot.events import Kind
-from netboot.media import springboard
+from netboot.media import springboard_layout
 from netboot.model import Image, Mac, parse_mac
 
 MEDIA = {
@@ -50,7 +50,7 @@ class Springboards:
         self._there = {}
         for name in {name for name in MEDIA.values() if name in images}:
             try:
-                self._there[name] = springboard.read(images[name])
+                self._there[name] = springboard_layout.read(images[name])
             except ConfigError as problem:
                 _log.warning("image %s is left out: %s", name, problem)
 

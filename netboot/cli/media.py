@@ -17,7 +17,7 @@ from netboot.cli.progress import megabytes
 from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError, NotBootable, OperationError
-from netboot.media import library, springboard
+from netboot.media import library, springboard_layout
 from netboot.model import Node, Server
 from netboot.survey.network import choose
 
@@ -83,7 +83,7 @@ def _medium(node: Node, image: str, servers: Sequence[Server], found: Settings) 
     template, templates = SCRIPTS[image], Templates(found.templates)
     try:
         script = springboard_script(template, node.macs[0], servers, templates=templates)
-        return patched(springboard.read(library.load(folder)), script)
+        return patched(springboard_layout.read(library.load(folder)), script)
     except NotBootable as problem:
         raise ConfigError(f"templates/{template}", "", str(problem)) from None
 

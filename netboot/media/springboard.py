@@ -18,27 +18,18 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-from netboot.answer.springboard import Springboard, filled
-from netboot.checked import Checked, convert
-from netboot.errors import ConfigError, OperationError
+from netboot.answer.springboard import filled
+from netboot.errors import OperationError
 from netboot.media import process
 from netboot.media.library import Entry, store
+from netboot.media.springboard_layout import LARGEST, LAYOUT, MEDIUM, Layout
 from netboot.media.unpack import unpack
-from netboot.model import Image
 
-MEDIUM = "netboot.iso"
-"""What the image is served as below its springboard's name, with no machine's script in it."""
-LAYOUT = "layout.json"
-"""What says where in it the start script stands."""
 ROOM = 4096
 """Bytes a start script has."""
-LARGEST = 64 << 20
-"""Bytes of a whole springboard: firmware reads most of it through a slow BMC."""
 
 _RECIPE = 1
 """Of this module: another number has the next fetch build anew."""
@@ -65,13 +56,6 @@ _TOOLS = {"xorriso": "xorriso", "mcopy": "mtools"}
 
 Wanted = Mapping[str, Mapping[str, str]]
 """Package → place on the medium → path inside the package; what is below EFI goes to the FAT."""
-
-
-class Layout(Checked, frozen=True):
-    """Where the start script stands; as ``netboot.answer.springboard.Springboard`` has it."""
-
-    room: Annotated[int, Meta(ge=1, le=LARGEST)]
-    offsets: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1, max_length=8)]
 
 
 def recipe(wanted: Wanted) -> str:
@@ -115,29 +99,6 @@ def build(
             with path.open("rb") as content:
                 entries[name] = store(content, folder / name, recipe(wanted), tick)
     return entries
-
-
-def read(image: Image) -> Springboard:
-    """The springboard that an image is.
-
-    Raises:
-        ConfigError: it is none, or its layout cannot be read; says how to have a whole one.
-    """
-    medium, layout = image.files.get(MEDIUM), image.files.get(LAYOUT)
-    if medium is None or layout is None:
-        problem = f"has no {MEDIUM} and {LAYOUT}: netboot image fetch {image.name}"
-        raise ConfigError(f"image {image.name}", "", problem)
-    source = str(layout.path)
-    try:
-        found = convert(msgspec.json.decode(layout.path.read_bytes()), Layout, source)
-    except OSError as error:
-        raise ConfigError(source, "", f"cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(source, "", f"is not JSON: {error}") from None
-    ends = [offset + found.room for offset in found.offsets]
-    if any(end > after for end, after in zip(ends, (*found.offsets[1:], medium.size), strict=True)):
-        raise ConfigError(source, "offsets", "are not rising, or beyond the medium's end")
-    return Springboard(medium, found.offsets, found.room)
 
 
 class _Workshop:
