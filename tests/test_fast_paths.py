@@ -1,63 +1,56 @@
 """Each shortcut gives what its plain twin gives."""
 
-import os
 import struct
 import uuid
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netboot.boot import udp
-from netboot.boot.source import READ_AHEAD, BytesSource, FileSource
+from netboot.boot.source import BytesSource
 from netboot.model import Mac
-from netboot.wire import iana, pxe, udp4
+from netboot.wire import iana, pxe, tftp, udp4
+from netboot.wire.blocks import MAX_AHEAD, READ_AHEAD, OctetBlocks
 from netboot.wire.dhcp4 import Message
+from netboot.wire.tftp import Data
 
 CONTENT = bytes(range(251)) * 400  # 100,400 bytes, whose pieces are all different
 BLKSIZE = 1468
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("source") / "file"
-    path.write_bytes(CONTENT)
-    return path
-
-
 @given(
-    st.lists(
-        st.tuples(st.integers(0, len(CONTENT) + 10), st.integers(0, 3 * READ_AHEAD)), min_size=1
-    )
+    blksize=st.integers(8, 3000),
+    windows=st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 70)), min_size=1),
 )
-def test_a_file_read_ahead_gives_what_memory_gives(
-    path: Path, reads: list[tuple[int, int]]
+def test_packets_made_ahead_are_those_made_one_by_one(
+    blksize: int, windows: list[tuple[int, int]]
 ) -> None:
-    file, memory = FileSource(path), BytesSource(CONTENT)
-    try:
-        for offset, length in reads:
-            assert file.read(offset, length) == memory.read(offset, length)
-            assert len(file._ahead) <= READ_AHEAD
-    finally:
-        file.close()
+    blocks = OctetBlocks(BytesSource(CONTENT), blksize)
+    last = len(CONTENT) // blksize + 1
+    for wanted, count in windows:
+        first = min(wanted, last)
+        assert blocks.window(first, count) == [
+            tftp.build(Data(block, CONTENT[(block - 1) * blksize : block * blksize]))
+            for block in range(first, min(first + count, last + 1))
+        ]
+        assert len(blocks._ahead) <= MAX_AHEAD
+        assert sum(len(packet) - 4 for packet in blocks._ahead) <= READ_AHEAD
 
 
-def test_lock_step_blocks_are_read_ten_at_a_time(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads: list[int] = []
+def test_lock_step_blocks_are_read_some_twenty_at_a_time() -> None:
+    lengths: list[int] = []
 
-    def pread(fd: int, length: int, offset: int) -> bytes:
-        reads.append(length)
-        return os.preadv(fd, [buffer := bytearray(length)], offset) and bytes(buffer)
+    class Counted(BytesSource):
+        def read(self, offset: int, length: int) -> bytes:
+            lengths.append(length)
+            return super().read(offset, length)
 
-    monkeypatch.setattr(os, "pread", pread)
-    source = FileSource(path)
-    blocks = [source.read(offset, BLKSIZE) for offset in range(0, len(CONTENT), BLKSIZE)]
-    source.close()
-    assert b"".join(blocks) == CONTENT
-    assert len(reads) == -(-len(CONTENT) // (READ_AHEAD // BLKSIZE * BLKSIZE))
+    blocks = OctetBlocks(Counted(CONTENT), BLKSIZE)
+    assert blocks.last is not None
+    sent = [blocks.window(first, 1)[0][4:] for first in range(1, blocks.last + 1)]
+    assert b"".join(sent) == CONTENT
+    assert len(lengths) == -(-blocks.last // (READ_AHEAD // BLKSIZE))
 
 
 WINDOWS = st.builds(

@@ -2,7 +2,6 @@
 
 A source is opened before the first byte is promised and read in pieces. A file is held by its
 descriptor, so an image that is switched or removed meanwhile goes on being served as it was.
-Small pieces are read several at a time; large ones, such as a whole window, as they are asked.
 """
 
 import os
@@ -12,10 +11,7 @@ from pathlib import Path
 from netboot.errors import NotServed
 from netboot.wire.blocks import Source
 
-__all__ = ["READ_AHEAD", "BytesSource", "FileSource", "Source"]
-
-READ_AHEAD = 32 * 1024
-"""Bytes of an open file that are kept: one read for some twenty lock-step blocks."""
+__all__ = ["BytesSource", "FileSource", "Source"]
 
 # O_NOFOLLOW: the last part of the path is no symlink; O_NONBLOCK: a FIFO cannot hold us up
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -34,7 +30,6 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
-        self._ahead, self._ahead_at = b"", 0
         try:
             self._fd = os.open(path, _FLAGS)
             status = os.fstat(self._fd)
@@ -50,17 +45,15 @@ class FileSource:
         """See ``Source``."""
         if offset + length > self.size:
             length = max(self.size - offset, 0)
-        at = offset - self._ahead_at
-        if 0 <= at <= len(self._ahead) - length:
-            return self._ahead[at : at + length]
         if not length:
             return b""
-        if 2 * length > READ_AHEAD:
-            return self._pread(offset, length)
-        whole = READ_AHEAD // length * length  # the next pieces are as long, and fit as well
-        self._ahead = self._pread(offset, min(whole, self.size - offset))
-        self._ahead_at = offset
-        return self._ahead[:length]
+        try:
+            data = os.pread(self._fd, length, offset)
+        except OSError as error:
+            raise NotServed(f"{self._path} cannot be read: {_reason(error)}") from None
+        if len(data) < length:
+            raise NotServed(f"{self._path} was cut while it was being sent")
+        return data
 
     def fileno(self) -> int:
         """The descriptor, -1 once closed."""
@@ -69,18 +62,8 @@ class FileSource:
     def close(self) -> None:
         """See ``Source``."""
         fd, self._fd = self._fd, -1
-        self._ahead = b""
         if fd >= 0:
             os.close(fd)
-
-    def _pread(self, offset: int, length: int) -> bytes:
-        try:
-            data = os.pread(self._fd, length, offset)
-        except OSError as error:
-            raise NotServed(f"{self._path} cannot be read: {_reason(error)}") from None
-        if len(data) < length:
-            raise NotServed(f"{self._path} was cut while it was being sent")
-        return data
 
 
 class BytesSource:

@@ -1,7 +1,7 @@
 """The TFTP server on a Twisted reactor: who may ask, and which transfer a datagram belongs to.
 
 It reads only (a WRQ gets ERROR 2), opens nothing itself (``find`` decides what a name means), and
-keeps no more of a file than ``source.READ_AHEAD``. Everything it holds has a bound in
+keeps no more of a file than ``blocks.READ_AHEAD``. Everything it holds has a bound in
 ``TftpLimits``. When the table is full, the oldest transfer that never heard from its peer makes
 room, so a flood of forged requests cannot keep real machines out; what is refused is counted in
 ``drops`` and never logged.
@@ -42,7 +42,7 @@ class TftpLimits:
 
     Attributes:
         max_transfers: transfers at once; each takes a descriptor, and for its file one more and
-            ``source.READ_AHEAD`` bytes.
+            ``blocks.READ_AHEAD`` bytes.
         max_transfers_per_peer: of these, how many of one address (NAT hides many machines).
         requests_per_second: requests of one address in the long run.
         request_burst: requests of one address at once: a Raspberry Pi asks for dozens of names.

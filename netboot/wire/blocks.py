@@ -8,6 +8,11 @@ from typing import Protocol
 
 from netboot.wire.tftp import BLOCK_MASK, data_header, to_netascii
 
+READ_AHEAD = 32 * 1024
+"""Bytes of a file that are kept as packets: one read for some twenty lock-step blocks."""
+MAX_AHEAD = 32
+"""Packets that are kept of them, however small."""
+
 
 class Source(Protocol):
     """The bytes of one opened file; they stay the same until it is closed."""
@@ -50,23 +55,36 @@ class Blocks(Protocol):
 
 
 class OctetBlocks:
-    """The bytes as they are: any block is read from its own place, and nothing is kept."""
+    """The bytes as they are: any block is read from its own place.
+
+    Small windows are read several at a time, and their packets kept; large ones as they are asked.
+    """
 
     def __init__(self, source: Source, blksize: int) -> None:
         self.last: int | None = source.size // blksize + 1
         self._source = source
         self._blksize = blksize
+        self._at_once = min(READ_AHEAD // blksize, MAX_AHEAD)
+        self._ahead: list[bytes] = []
+        self._ahead_first = 1
 
     def window(self, first: int, count: int) -> list[bytes]:
         """See ``Blocks``."""
+        at = first - self._ahead_first
+        if 0 <= at <= len(self._ahead) - count:
+            return self._ahead[at : at + count]
+        if 2 * count > self._at_once:
+            return self._read(first, count)
+        self._ahead, self._ahead_first = self._read(first, self._at_once), first
+        return self._ahead[:count]
+
+    def _read(self, first: int, count: int) -> list[bytes]:
         blksize = self._blksize
         data = self._source.read((first - 1) * blksize, count * blksize)
-        if count == 1:
-            return [data_header(first & BLOCK_MASK) + data]
         return _packets(data, blksize, first, count)
 
     def release(self, block: int) -> None:
-        """See ``Blocks``; nothing is kept."""
+        """See ``Blocks``; what is kept has a bound of its own."""
 
     def bytes_before(self, block: int) -> int:
         """See ``Blocks``."""

@@ -24,7 +24,7 @@ either send what ``datagrams_to_send`` gives. The rules it keeps:
 - **The timer learns the round trip** (RFC 6298), unless the client set it (RFC 2349). In lock-step
   it never goes under ``MIN_INTERVAL``: some ROMs count blocks instead of reading their numbers, and
   an early repetition spoils their file. A client that knows windows reads them.
-- **The file stays where it is**: no more than one window of it is read, when it is sent.
+- **The file stays where it is**: no more than a window of it, or ``READ_AHEAD`` bytes, is read.
 
 It hears its peer only. Who a datagram is from, the caller knows: a transfer's socket is connected,
 or the server looked it up by its sender.
