@@ -235,6 +235,7 @@ class Profile:
         installs: it puts a system onto the machine's disk.
         wipes: it erases the machine's disk, and installs nothing.
         volume: it starts from the node's iSCSI volume.
+        needs_ipxe: there is no form of its script for GRUB, which Secure Boot needs.
         kernel: a file of the image, or a URL.
         initrds: likewise, in the order the kernel reads them.
         args: the kernel's command line.
@@ -248,6 +249,7 @@ class Profile:
     installs: bool = False
     wipes: bool = False
     volume: bool = False
+    needs_ipxe: bool = False
     kernel: str = ""
     initrds: tuple[str, ...] = ()
     args: str = ""

@@ -1,5 +1,6 @@
 """A real control program on loopback, a boot program's end of its link, and a browser before it."""
 
+import hashlib
 import itertools
 import os
 import shutil
@@ -112,6 +113,18 @@ class DashboardSite:
         """A node as it is now."""
         found: dict[str, Any] = self.ask("GET", f"nodes/{name}")
         return found
+
+    def image(self, name: str, *files: str) -> None:
+        """Have an image of empty files."""
+        folder = self.data / "images" / name / "1"
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file).touch()
+        entry = {"sha256": hashlib.sha256().hexdigest(), "size": 0, "member": "x"}
+        manifest = {"image": name, "version": "1", "fetched_at": "2026-01-01T00:00:00Z"}
+        whole = manifest | {"files": dict.fromkeys(files, entry)}
+        (folder / "manifest.json").write_bytes(msgspec.json.encode(whole))
+        (folder.parent / "current").symlink_to(folder.name)
 
     def forget_all(self) -> None:
         """Remove every node."""

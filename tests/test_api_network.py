@@ -133,6 +133,7 @@ class TestCatalogue:
             "version": "1",
             "fetched_at": "2026-01-01T00:00:00Z",
             "size": 7,
+            "disk": False,
             "files": [{"name": "linux", "size": 7, "sha256": digest}],
             "judged": None,
         }

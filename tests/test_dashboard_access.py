@@ -120,6 +120,11 @@ def test_axe_finds_nothing_serious(browser: Browser, site: DashboardSite, scheme
         page.get_by_role("button", name="Cancel job…").click()
         expect(page.get_by_role("dialog")).to_be_visible()
         assert grave(page) == [], "the dialog"
+        page.keyboard.press("Escape")
+        page.goto(f"{site.url}/#/nodes/n5")
+        page.get_by_role("button", name="Install…").click()
+        expect(page.get_by_role("radio", name="HTTP boot")).to_be_disabled()
+        assert grave(page) == [], "the dialog of an installation"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -143,6 +148,16 @@ def test_a_telephone_scrolls_one_way_only(browser: Browser, site: DashboardSite,
         page = seen.open(path)
         shown(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_an_installation_is_asked_on_a_telephone(browser: Browser, site: DashboardSite) -> None:
+    with watched(browser, site, viewport=PHONE, has_touch=True) as seen:
+        page = seen.open("#/nodes/n5")
+        page.get_by_role("button", name="Install…").tap()
+        page.get_by_text("What its profile installs").tap()
+        dialog = page.get_by_role("dialog")
+        assert dialog.evaluate("it => it.scrollWidth <= it.clientWidth")
+        expect(dialog.get_by_role("button", name="Erase and")).to_be_visible()
 
 
 def test_nothing_moves_by_itself(browser: Browser, site: DashboardSite) -> None:

@@ -373,6 +373,42 @@ class TestActing:
         expect(page.locator(".title .badge")).to_have_text(re.compile("installing"))
         expect(page.get_by_role("button", name="Install…")).to_be_focused()
 
+    def test_how_it_is_installed_is_chosen_by_keyboard_from_what_is_possible(
+        self, site: DashboardSite, one: Machine, seen: Watched
+    ) -> None:
+        site.add(one.name, one.number)
+        page = seen.open(f"#/nodes/{one.name}")
+        ask, dialog = page.get_by_role("button", name="Install…"), page.get_by_role("dialog")
+        ask.press("Enter")
+        for choice, why in (
+            ("HTTP boot", f"{one.name} has no BMC."),
+            ("Virtual media", f"{one.name} has no BMC."),
+            ("A disk image", "None is here: netboot image build debian-13-disk makes one."),
+        ):
+            expect(dialog.get_by_role("radio", name=choice)).to_be_disabled()
+            expect(dialog.get_by_role("radio", name=choice)).to_have_accessible_description(why)
+        page.keyboard.press("Escape")
+        for image, *files in (("springboard",), ("deploy",), ("mine", "disk.raw.zst")):
+            site.image(image, *files)
+        site.ask("PATCH", f"nodes/{one.name}", {"bmc": {"address": "redfish://127.0.0.1:9"}})
+        page.reload()
+        ask.press("Enter")
+        tab_to(page, "radio", "Automatic")
+        for _ in range(2):
+            page.keyboard.press("ArrowDown")
+        expect(dialog.get_by_role("radio", name="Virtual media")).to_be_focused()
+        tab_to(page, "radio", "What its profile installs")
+        page.keyboard.press("ArrowDown")
+        expect(dialog).to_contain_text(f"The disk of {one.name} is erased, and mine is written")
+        typed = f"netboot node install {one.name} --via media --image mine"
+        expect(dialog.locator("code")).to_have_text(typed)
+        tab_to(page, "button", f"Erase and install {one.name}")
+        page.keyboard.press("Enter")
+        expect(dialog).to_have_count(0)
+        [job] = await_(lambda: site.ask("GET", f"jobs?node={one.name}")["jobs"], "the job")
+        assert (job["asked"]["via"], job["asked"]["image"]) == ("media", "mine")
+        site.ask("POST", f"jobs/{job['id']}/cancel")
+
     def test_its_power_is_switched_and_its_bmc_asked_on_demand(
         self, site: DashboardSite, one: Machine, seen: Watched
     ) -> None:
@@ -521,7 +557,7 @@ class TestBeginning:
         link.tell(*events(told, stranger, None))
         page.get_by_role("button", name=f"Enrol {mac(stranger)}").click()
         dialog = page.get_by_role("dialog")
-        name = dialog.get_by_label("Name")
+        name = dialog.get_by_label("Name", exact=True)
         expect(name).to_be_focused()
         name.fill("Not A Name")
         page.keyboard.press("Enter")

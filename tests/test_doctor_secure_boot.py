@@ -97,3 +97,16 @@ def test_a_broken_one_is_said_to_be_by_doctor_and_by_explain(
 
 def test_who_has_no_machine_with_secure_boot_is_told_nothing(settings: Settings) -> None:
     assert findings(settings, Records(Snapshot(1, (Node("n2", (MAC,), "debian-13"),)))) == []
+
+
+def _marked(profile: str) -> Records:
+    return Records(Snapshot(1, (Node("n1", (MAC,), profile, secure_boot=True),)), ())
+
+
+def test_what_only_ipxe_starts_is_a_finding_and_no_surprise(settings: Settings) -> None:
+    [(severity, what)] = findings(settings, _marked("sanboot"))
+    assert severity is Severity.PROBLEM
+    assert what.startswith("node n1 is marked secure_boot, and profile sanboot is for iPXE alone")
+    [(severity, what)] = findings(settings, _marked("volume"))
+    assert severity is Severity.NOTICE
+    assert what.endswith("only its firmware can log in to its volume")

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netboot import resources
+from netboot.answer.linux import MAX_COMMAND_LINE
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import MAX_RENDERED, Templates
 from netboot.answer.script import (
-    MAX_COMMAND_LINE,
     autoexec_script,
     bootstrap_script,
     error_script,

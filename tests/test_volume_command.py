@@ -132,3 +132,30 @@ def test_over_rest_nobody_writes_over_what_he_has_not_seen(api: Api) -> None:
     assert api.ask("PATCH", "volumes/v1", json={"node": ""}).json()["node"] is None
     assert api.ask("DELETE", "volumes/v1").status_code == 204
     assert api.ask("GET", "volumes/v1").status_code == 404
+
+
+def test_who_detaches_takes_it_from_nobody_else_than_he_meant(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a BMC is asked, another person detaches the volume and gives it to another node."""
+    api.ask("POST", "nodes", json=N1 | {"name": "n2", "macs": ["52:54:00:00:00:02"]})
+    api.ask("POST", "volumes", json=V1)
+    api.ask("PATCH", "volumes/v1", json={"node": "n1"})
+
+    def slow(_node: str, _asker: str, _source: str) -> None:
+        api.store.attach_volume("v1", None)
+        api.store.attach_volume("v1", "n2")
+
+    monkeypatch.setattr(api.desk.actions, "leave_volume", slow)
+    late = api.ask("PATCH", "volumes/v1", json={"node": ""})
+    assert (late.status_code, api.store.volume("v1").node) == (409, "n2")
+    assert "volume v1 is attached to node n2 by now" in late.json()["detail"]
+
+
+@pytest.mark.parametrize("secret", [123456789012, True, [SECRET], {SECRET: 1}])
+def test_a_secret_that_is_no_text_is_not_repeated_either(api: Api, secret: object) -> None:
+    wrong = api.ask("POST", "volumes", json=V1 | {"chap_user": "n1", "chap_secret": secret})
+    assert (wrong.status_code, wrong.json()["key"]) == (422, "chap_secret")
+    assert "must be text" in wrong.json()["detail"]
+    assert str(123456789012) not in wrong.text
+    assert SECRET not in wrong.text

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 from netboot.bmc.iscsi import IscsiTarget
 from netboot.bmc.model import BootMode, BootTarget, Rung, Secret
 from netboot.control.bmc_shapes import BootAsked
+from netboot.control.inventory import Direct
 from netboot.errors import BmcError
 from netboot.events import Kind
-from netboot.job import JobState
+from netboot.job import JobKind, JobState
 from netboot.jobs.inspect import ASK_AGAIN
-from netboot.model import Profile
+from netboot.jobs.screens import screens_in
+from netboot.model import Profile, State
+from netboot.store.shapes import Conflict
 from netboot.store.volume_shapes import NewVolume
 from netboot.volume import Volume
 from tests.fake_bmc import MACHINE, FakeBmc
@@ -140,3 +144,56 @@ class TestVirtualCd:
         cd.actions.profiles = dict
         self.boot(cd, BootMode.BIOS)
         assert cd.bmcs["n1"].asked == ["boot cd by virtual-media"]
+
+
+class TestRetiredOrRemoved:
+    """Who takes a node out of service, or forgets it, leaves no target behind in its firmware."""
+
+    @pytest.fixture
+    def inventory(self, site: JobSite, tmp_path: Path) -> Direct:
+        inventory = Direct(site.store, SOURCE, {}, lambda: site.safe, screens_in(tmp_path), {})
+        vars(inventory)["_actions"] = site.actions
+        return inventory
+
+    @staticmethod
+    def retire(inventory: Direct, name: str = "n1") -> None:
+        inventory.jobs.change_state({"names": [name], "cause": "retire"})
+
+    def test_a_retired_one_s_firmware_forgets_its_volume_which_stays_attached(
+        self, site: JobSite, inventory: Direct
+    ) -> None:
+        self.retire(inventory)
+        assert site.bmcs["n1"].asked == ["clear the target"]
+        assert site.store.get("n1").state is State.RETIRED
+        assert site.store.volume_of("n1") is not None
+
+    def test_so_does_a_removed_one_s(self, site: JobSite, inventory: Direct) -> None:
+        inventory.remove("n1")
+        assert site.bmcs["n1"].asked == ["clear the target"]
+        assert [node.name for node in site.store.list()] == []
+
+    @pytest.mark.parametrize("way", ["retire", "remove"])
+    def test_a_bmc_that_refuses_keeps_all_as_it_is_and_the_way_round_is_said(
+        self, site: JobSite, inventory: Direct, way: str
+    ) -> None:
+        site.bmcs["n1"].refuses = {"clear": BmcError("400 Bad Request: not while in use")}
+        act = inventory.remove if way == "remove" else partial(self.retire, inventory)
+        with pytest.raises(BmcError) as caught:
+            act("n1")
+        assert "its firmware keeps its volume: 400 Bad Request" in str(caught.value)
+        assert '`netboot node set n1 --bmc ""`' in str(caught.value)
+        assert site.store.get("n1").state is State.ENROLLED
+
+    def test_a_node_that_may_not_be_retired_keeps_its_target(
+        self, site: JobSite, inventory: Direct
+    ) -> None:
+        site.submit(kind=JobKind.INSPECT)
+        with pytest.raises(Conflict):
+            self.retire(inventory)
+        assert site.bmcs["n1"].asked == []
+
+    def test_without_a_volume_no_bmc_is_asked(self, site: JobSite, inventory: Direct) -> None:
+        site.store.attach_volume("disk1", None)
+        self.retire(inventory)
+        inventory.remove("n1")
+        assert site.bmcs["n1"].asked == []

@@ -10,7 +10,7 @@ is on a disk from its first sector on, packed by zstd (RFC 8878) or bare. The va
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netboot.answer.render import Names, missing
@@ -62,7 +62,13 @@ def disk_image_names(
 
 def disk_file(image: Image) -> ImageFile | None:
     """The file of ``image`` that is written to a disk; None where that is not one alone."""
-    found = [file for name, file in image.files.items() if name.endswith(PACKED + BARE)]
+    name = disk_name(image.files)
+    return None if name is None else image.files[name]
+
+
+def disk_name(names: Iterable[str]) -> str | None:
+    """Which of an image's files that is; None where it is not one alone."""
+    found = [name for name in names if name.endswith(PACKED + BARE)]
     return found[0] if len(found) == 1 else None
 
 

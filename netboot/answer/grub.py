@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from netboot.answer.guards import CONFIG, SCRIPT
-from netboot.answer.script import MAX_COMMAND_LINE
+from netboot.answer.linux import MAX_COMMAND_LINE
 from netboot.errors import NotBootable
-from netboot.model import Profile
+from netboot.model import Node, Profile
 
 FIRST = "grub/grub.cfg"
 """What GRUB asks for first, below the root of the server that it came from."""
@@ -28,12 +28,37 @@ _NAMED = "BOOT_IMAGE="
 """What GRUB puts before the line it was given."""
 
 
-def form(profile: Profile) -> Profile:
-    """The profile as GRUB starts it: its script is a configuration."""
-    name = profile.script.removesuffix(SCRIPT)
+def configuration(script: str) -> str:
+    """The template that stands for an iPXE script."""
+    name = script.removesuffix(SCRIPT)
     if name.startswith(_IPXE):
         name = FOLDER + name.removeprefix(_IPXE)
-    return replace(profile, script=name + CONFIG)
+    return name + CONFIG
+
+
+def form(profile: Profile) -> Profile:
+    """The profile as GRUB starts it: its script is a configuration.
+
+    Raises:
+        NotBootable: only iPXE starts it.
+    """
+    if profile.needs_ipxe:
+        raise NotBootable(_is_ipxes(profile))
+    return replace(profile, script=configuration(profile.script))
+
+
+def unstartable(node: Node, profile: Profile | None) -> str:
+    """Why a node marked secure_boot can never be given a profile, one clause; else ""."""
+    if profile is None or not (node.secure_boot and profile.needs_ipxe):
+        return ""
+    return f"node {node.name} is marked secure_boot, and {_is_ipxes(profile)}"
+
+
+def _is_ipxes(profile: Profile) -> str:
+    return (
+        f"profile {profile.name} is for iPXE alone, which is not signed: "
+        f"there is no template {configuration(profile.script)}"
+    )
 
 
 def refuse_unsigned(text: str, signed: Mapping[str, str], whom: str) -> None:

@@ -13,6 +13,9 @@ from netboot.checked import shown
 from netboot.errors import NotBootable
 from netboot.model import Image, Profile, Server
 
+MAX_COMMAND_LINE = 2048
+"""x86 Linux's COMMAND_LINE_SIZE, its closing NUL included; more is cut off without a word."""
+
 _URL = re.compile(r"https?://[^/\s]+/\S+")
 
 

@@ -17,6 +17,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from netboot import resources
+from netboot.answer import grub
 from netboot.checked import Checked, convert, printable, read_toml
 from netboot.errors import ConfigError
 from netboot.model import Answer, AnswerKind, Profile
@@ -71,13 +72,14 @@ def load_profiles(
     """
     found: dict[str, Profile] = {}
     taken: set[str] = set()
-    for folder in _places(folders):
+    all_templates = (*folders, resources.TEMPLATES)
+    for folder in _places(all_templates):
         for path in _files(folder, report):
             if path.stem in taken:
                 continue
             taken.add(path.stem)
             try:
-                found[path.stem] = _profile(path)
+                found[path.stem] = _profile(path, all_templates)
             except ConfigError as problem:
                 report(f"profile {printable(path.stem)} is left out: {problem}")
     return MappingProxyType(dict(sorted(found.items())))
@@ -86,7 +88,7 @@ def load_profiles(
 def stamp(folders: Iterable[Path] = ()) -> object:
     """A value that differs after a profile of ``folders`` was changed, added or removed; cheap."""
     seen = []
-    for folder in _places(folders):
+    for folder in _places((*folders, resources.TEMPLATES)):
         for path in islice(folder.glob("*.toml"), MAX_PROFILES + 1):
             try:
                 status = path.stat()
@@ -97,7 +99,7 @@ def stamp(folders: Iterable[Path] = ()) -> object:
 
 
 def _places(folders: Iterable[Path]) -> Iterator[Path]:
-    return (folder / "profiles" for folder in (*folders, resources.TEMPLATES))
+    return (folder / "profiles" for folder in folders)
 
 
 def _files(folder: Path, report: Callable[[str], None]) -> list[Path]:
@@ -110,7 +112,7 @@ def _files(folder: Path, report: Callable[[str], None]) -> list[Path]:
     return []
 
 
-def _profile(path: Path) -> Profile:
+def _profile(path: Path, templates: Iterable[Path]) -> Profile:
     if not _NAME.fullmatch(path.stem):
         problem = "a profile's file is named by a-z, 0-9, '.' and '-', at most 63 of them"
         raise ConfigError(str(path), "", problem)
@@ -118,6 +120,7 @@ def _profile(path: Path) -> Profile:
     if raw.installs and raw.wipes:
         problem = "= true beside installs = true: a profile that installs erases the disk anyway"
         raise ConfigError(str(path), "wipes", problem)
+    config = grub.configuration(raw.script)
     return Profile(
         name=path.stem,
         script=raw.script,
@@ -126,6 +129,7 @@ def _profile(path: Path) -> Profile:
         installs=raw.installs,
         wipes=raw.wipes,
         volume=raw.volume,
+        needs_ipxe=not any((folder / config).is_file() for folder in templates),
         kernel=raw.kernel or "",
         initrds=raw.initrds,
         args=raw.args,

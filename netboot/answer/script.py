@@ -32,16 +32,13 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from netboot.answer.guards import plain
-from netboot.answer.linux import linux_names
+from netboot.answer.linux import MAX_COMMAND_LINE, linux_names
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import SHIPPED, Names, Templates
 from netboot.answer.san import volume_names
 from netboot.errors import NotBootable
 from netboot.model import Client, Image, Mac, Node, Profile, Server
 from netboot.volume import Volume
-
-MAX_COMMAND_LINE = 2048
-"""x86 Linux's COMMAND_LINE_SIZE, its closing NUL included; more is cut off without a word."""
 
 MAX_PROBLEM = 600
 """Characters of a problem that are shown: a text screen has 25 lines."""

@@ -8,7 +8,7 @@ of a job is waited for. Its status may always be read.
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -45,10 +45,12 @@ from netboot.control.consoles import Consoles
 from netboot.control.iscsi_steps import boot_from, clear_target, show_target
 from netboot.errors import BmcError, ConfigError, NetbootError, OperationError
 from netboot.groups import Groups, in_effect
+from netboot.job import JobState
 from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.bmc_turn import Opener, Turn, no_bmc, open_for, opened
 from netboot.jobs.screens import Screens
 from netboot.jobs.tools import SpringboardUrl
+from netboot.lifecycle import TRANSITIONS, Cause
 from netboot.model import Node, Profile
 from netboot.store.bmc_shapes import Bmc, bmc_shown
 from netboot.store.store import Store
@@ -216,6 +218,32 @@ class Actions:
         except BmcError as error:
             hint = f'`netboot node set {name} --bmc ""` has nobody ask its BMC'
             raise BmcError(f"its firmware keeps its volume: {error}; {hint}") from None
+
+    def leave_volumes(self, names: Iterable[str], asker: str, source: str) -> None:
+        """``leave_volume`` for each of these nodes that has one, before it is removed.
+
+        Raises:
+            Unknown: there is no such node.
+            BmcError: a BMC does not do it; the text names the node.
+        """
+        for name in dict.fromkeys(names):
+            if self._store.volume_of(name, source) is None:
+                continue
+            try:
+                self.leave_volume(name, asker, source)
+            except BmcError as error:
+                raise BmcError(f"node {name}: {error}") from None
+
+    def retire_volumes(self, names: Iterable[str], asker: str, source: str) -> None:
+        """``leave_volumes`` before these nodes are retired, for those that may be."""
+        store, live = self._store, (JobState.QUEUED, JobState.ACTIVE)
+        may = [
+            name
+            for name in names
+            if (store.get(name, source).state, Cause.RETIRE) in TRANSITIONS
+            and not store.jobs(node=name, states=live, limit=1)
+        ]
+        self.leave_volumes(may, asker, source)
 
     def _iscsi_boot(self, turn: Turn) -> bool | None:
         """Whether the node's BMC sets firmware iSCSI up; it is asked where that is not known."""

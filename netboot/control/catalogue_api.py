@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from fastapi import FastAPI, Response
 
+from netboot.answer.disk_image import disk_name
 from netboot.answer.withheld import without_secret_values
 from netboot.checked import shown
 from netboot.control.desk import SOURCE, Desk
@@ -48,7 +49,10 @@ class FileShown(msgspec.Struct, frozen=True):
 
 
 class ImageShown(msgspec.Struct, frozen=True):
-    """An image; what is ``null`` is not fetched, or ``judged`` not asked of a mirror yet."""
+    """An image; what is ``null`` is not fetched, or ``judged`` not asked of a mirror yet.
+
+    ``disk``: it can be written straight to a machine's disk.
+    """
 
     name: str
     title: str
@@ -56,6 +60,7 @@ class ImageShown(msgspec.Struct, frozen=True):
     version: str | None
     fetched_at: datetime | None
     size: int | None
+    disk: bool
     files: tuple[FileShown, ...]
     judged: Judged | None
 
@@ -120,6 +125,7 @@ def _images(desk: Desk, freshness: Freshness) -> ImageList:
         found.append(
             ImageShown(
                 *(one.name, one.title, one.own, one.version, one.fetched_at, one.size),
+                disk=manifest is not None and disk_name(manifest.files) is not None,
                 files=files,
                 judged=judged.get(name),
             )

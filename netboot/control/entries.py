@@ -1,15 +1,18 @@
 """Nodes as people write them, each with its BMC beside it, into the store: whole or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netboot.answer import grub
 from netboot.answer.tokens import load_key
 from netboot.bmc.credentials import KEY_FILE, Safe
+from netboot.errors import ConfigError
+from netboot.groups import Groups, in_effect
 from netboot.model import Node, Profile
 from netboot.store.bmc_shapes import Sealing, bmc_change_of, bmc_entry_of, take, take_all
 from netboot.store.guard import Guard, unguarded
-from netboot.store.shapes import Imported, change_of, node_of, nodes_of
+from netboot.store.shapes import Imported, change_of, changed, node_of, nodes_of
 
 if TYPE_CHECKING:
     from netboot.store.store import Store
@@ -34,6 +37,7 @@ def add(store: "Store", raw: object, source: str, profiles: Profiles, safe: Seal
     """
     plain, bmc = take(raw)
     node = node_of(plain, source, profiles)
+    refuse_unstartable(store, [node], profiles, source)
     hands = None if bmc is None else bmc_entry_of(bmc, node.name, safe, source, "bmc")
     store.add(node, source, hands)
     return node
@@ -58,7 +62,14 @@ def update(
     plain, bmc = take(raw)
     change = change_of(plain, source, profiles)
     hands = None if bmc is None else bmc_change_of(bmc, name, safe, source)
-    return store.update(name, change, source, hands, guard)
+    groups = Groups(store.groups())
+
+    def startable(before: Node) -> None:
+        guard(before)
+        if not _unstartable(before, groups, profiles):  # else it is the way out of that
+            _refuse(changed(before, change, source), groups, profiles, source)
+
+    return store.update(name, change, source, hands, startable)
 
 
 def import_all(
@@ -71,8 +82,33 @@ def import_all(
     """
     plain, bmcs = take_all(raw)
     nodes = nodes_of(plain, source, profiles)
+    refuse_unstartable(store, nodes, profiles, source)
     hands = {
         place: bmc_entry_of(bmc, nodes[place].name, safe, source, f"[{place}].bmc")
         for place, bmc in bmcs.items()
     }
     return store.import_nodes(nodes, source, hands)
+
+
+def refuse_unstartable(
+    store: "Store", nodes: Iterable[Node], profiles: Profiles, source: str
+) -> None:
+    """See that each node's firmware would start what its profile is, as far as that is known.
+
+    Raises:
+        ConfigError: names the first that would not, and why.
+    """
+    marked = [node for node in nodes if node.secure_boot]
+    groups = Groups(store.groups() if marked else ())
+    for node in marked:
+        _refuse(node, groups, profiles, source)
+
+
+def _refuse(node: Node, groups: Groups, profiles: Profiles, source: str) -> None:
+    if problem := _unstartable(node, groups, profiles):
+        raise ConfigError(source, "", problem)
+
+
+def _unstartable(node: Node, groups: Groups, profiles: Profiles) -> str:
+    node = in_effect(node, groups.of(node))
+    return grub.unstartable(node, profiles.get(node.profile or ""))

@@ -21,7 +21,7 @@ from netboot.config import PowerCommands, Settings
 from netboot.control.access.audited import Ledger, audited
 from netboot.control.access.inventory import Access, DirectAccess
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs
-from netboot.control.entries import add, import_all, safe_in, update
+from netboot.control.entries import add, import_all, refuse_unstartable, safe_in, update
 from netboot.control.job_inventory import DirectJobs, Jobs
 from netboot.control.lock import DataLock, Held
 from netboot.control.remote import Remote, client_at
@@ -176,7 +176,7 @@ class Direct:
     @functools.cached_property
     def jobs(self) -> Jobs:
         """As ``Inventory``."""
-        return DirectJobs(self._store, self._source)
+        return DirectJobs(self._store, self._source, self._retire_volumes)
 
     @functools.cached_property
     def volumes(self) -> Volumes:
@@ -203,6 +203,11 @@ class Direct:
 
         self._actions.leave_volume(node, user_name(), self._source)
 
+    def _retire_volumes(self, names: Sequence[str]) -> None:
+        from netboot.control.peers import user_name  # noqa: PLC0415 -- most commands need none
+
+        self._actions.retire_volumes(names, user_name(), self._source)
+
     def list(self) -> "list[Node]":
         """As ``Inventory``."""
         return self._store.list()
@@ -224,6 +229,8 @@ class Direct:
     @audited("DELETE", "/api/v1/nodes/{name}", 204)
     def remove(self, name: str) -> None:
         """As ``Inventory``."""
+        if self._store.volume_of(name, self._source) is not None:
+            self._leave_volume(name)
         self._store.remove(name, self._source)
 
     @audited("POST", "/api/v1/nodes:import")
@@ -234,6 +241,8 @@ class Direct:
     @audited("POST", "/api/v1/nodes:install")
     def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
         """As ``Inventory``."""
+        named = [self._store.get(name, self._source) for name in names]
+        refuse_unstartable(self._store, named, self._profiles, self._source)
         known = installing(self._profiles)
         return self._store.install(names, known, self._source, reinstall=reinstall)
 

@@ -4,7 +4,7 @@ Alone nothing is done for a job: it waits until a control program runs. What can
 one is said of the store all the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -16,6 +16,7 @@ from netboot.control.job_shapes import MOST, JobPage, JobRequest, StateRequest
 from netboot.control.page_shapes import NodePage
 from netboot.errors import OperationError
 from netboot.job import Job, JobKind, JobState
+from netboot.lifecycle import Cause
 from netboot.model import Node
 
 if TYPE_CHECKING:
@@ -52,11 +53,20 @@ class Jobs(Protocol):
 
 
 class DirectJobs:
-    """The store, opened by this process."""
+    """The store, opened by this process.
 
-    def __init__(self, store: "Store", source: str) -> None:
+    Args:
+        store: it.
+        source: where things are asked, for errors.
+        retire: has the firmware of nodes forget their volumes before these nodes are retired.
+    """
+
+    def __init__(
+        self, store: "Store", source: str, retire: Callable[[Sequence[str]], object]
+    ) -> None:
         self._store = store
         self._source = source
+        self._retire = retire
 
     @property
     def ledger(self) -> Ledger:
@@ -103,6 +113,8 @@ class DirectJobs:
     def change_state(self, raw: Mapping[str, object]) -> Sequence[Node]:
         """As ``Jobs``."""
         asked = convert(raw, StateRequest, self._source)
+        if asked.why is Cause.RETIRE:
+            self._retire(asked.names)
         return self._store.change_state(asked.names, asked.why, _user(), self._source)
 
 

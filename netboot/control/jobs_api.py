@@ -20,6 +20,7 @@ from netboot.answer.disk_image import disk_file
 from netboot.checked import convert
 from netboot.control.deploys import Deploys
 from netboot.control.desk import SOURCE, Desk, asker
+from netboot.control.entries import refuse_unstartable
 from netboot.control.exchange import body, reply
 from netboot.control.job_shapes import MOST, MOST_NODES, JobPage, JobRequest, StateRequest
 from netboot.control.page_shapes import NodePage
@@ -28,6 +29,7 @@ from netboot.control.spec import LINK, spec
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
 from netboot.jobs.memory import lasts
+from netboot.lifecycle import Cause
 from netboot.media.library import installed
 from netboot.policy import DEPLOY, installing
 from netboot.store.shapes import Unknown
@@ -109,8 +111,14 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         **spec(takes=StateRequest, gives=NodePage, fails=(404, 409), once=True),
     )
     async def change_states(request: Request) -> Response:
-        """Take nodes on by what you say of them: all of them or none."""
+        """Take nodes on by what you say of them: all of them or none.
+
+        The firmware of one that is retired forgets the node's volume before.
+        """
         asked = convert(await body(request), StateRequest, SOURCE)
+        if asked.why is Cause.RETIRE:
+            leave = partial(desk.actions.retire_volumes, asked.names, asker(request), SOURCE)
+            await asyncio.to_thread(leave)
         change = partial(desk.store.change_state, asked.names, asked.why, asker(request), SOURCE)
         nodes = await asyncio.to_thread(change)
         desk.news.changed()
@@ -130,8 +138,12 @@ def _submitted(desk: Desk, asked: JobRequest, by: str, key: str | None) -> Seque
         _refuse_no_disk(desk, str(image))
     known = None
     if asked.kind is JobKind.INSTALL:
-        known = installing(desk.profiles())
+        profiles = desk.profiles()
+        known = installing(profiles)
         _refuse_undeployable(desk, names)
+        if not image:
+            found = [desk.store.get(name, SOURCE) for name in names]
+            refuse_unstartable(desk.store, found, profiles, SOURCE)
     return desk.store.submit_all(
         names, asked.kind, by, choices, key=key, installing=known, source=SOURCE
     )

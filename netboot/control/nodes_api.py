@@ -1,6 +1,7 @@
 """Nodes over the operator's API."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -8,14 +9,14 @@ from fastapi import FastAPI, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from netboot.checked import convert
-from netboot.control.desk import SOURCE, Desk, visible
-from netboot.control.entries import add, import_all, update
+from netboot.control.desk import SOURCE, Desk, asker, visible
+from netboot.control.entries import add, import_all, refuse_unstartable, update
 from netboot.control.exchange import body, reply
 from netboot.control.page_shapes import NodePage
 from netboot.control.pages import USUAL, After, Labels, Limit, paged, pair
 from netboot.control.spec import ETAG, LINK, spec
 from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
-from netboot.model import Node, State
+from netboot.model import Node, Profile, State
 from netboot.policy import installing
 from netboot.store.bmc_shapes import BmcEntry
 from netboot.store.shapes import Imported, Install, NodeChange, NodeEntry
@@ -114,11 +115,17 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         desk.news.changed()
         return versioned(node)
 
-    @app.delete("/api/v1/nodes/{name:node}", **spec(status=204, fails=(404, 412)))
-    async def remove_node(name: str, if_match: IfMatch = None) -> Response:
-        """Forget a node; its timeline stays."""
+    @app.delete("/api/v1/nodes/{name:node}", **spec(status=204, fails=(404, 412, 502)))
+    async def remove_node(name: str, request: Request, if_match: IfMatch = None) -> Response:
+        """Forget a node, and have its firmware forget its volume; its timeline stays."""
         guard = unchanged_since(if_match)
-        await changed(desk, "nodes", name, partial(desk.store.remove, name, SOURCE, guard))
+
+        def remove() -> None:
+            guard(desk.store.get(name, SOURCE))
+            desk.actions.leave_volumes([name], asker(request), SOURCE)
+            desk.store.remove(name, SOURCE, guard)
+
+        await changed(desk, "nodes", name, remove)
         desk.news.changed()
         return Response(status_code=204)
 
@@ -142,12 +149,13 @@ def _add_many(app: FastAPI, desk: Desk) -> None:
         """Have nodes installed when they boot from the network next: all of them or none."""
         asked = convert(await body(request), Install, SOURCE)
         profiles = await asyncio.to_thread(desk.profiles)
-        nodes = await asyncio.to_thread(
-            desk.store.install,
-            asked.names,
-            installing(profiles),
-            SOURCE,
-            reinstall=asked.reinstall,
-        )
+        nodes = await asyncio.to_thread(_installed, desk, asked, profiles)
         desk.news.changed()
         return reply(NodePage(tuple(nodes)))
+
+
+def _installed(desk: Desk, asked: Install, profiles: Mapping[str, Profile]) -> Sequence[Node]:
+    named = [desk.store.get(name, SOURCE) for name in asked.names]
+    refuse_unstartable(desk.store, named, profiles, SOURCE)
+    known = installing(profiles)
+    return desk.store.install(asked.names, known, SOURCE, reinstall=asked.reinstall)

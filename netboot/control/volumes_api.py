@@ -1,7 +1,6 @@
 """iSCSI volumes over the operator's API; a secret goes in and never comes out."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -13,6 +12,8 @@ from netboot.control.page_shapes import VolumePage
 from netboot.control.pages import USUAL, After, Limit, paged
 from netboot.control.spec import ETAG, LINK, spec
 from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
+from netboot.store.guard import Guard
+from netboot.store.shapes import Conflict
 from netboot.store.volume_shapes import (
     Kept,
     VolumeChange,
@@ -83,10 +84,11 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     )
     async def attach_volume(name: str, request: Request, if_match: IfMatch = None) -> Response:
         """Attach a volume to a node; "" takes it from the one that has it, its firmware first."""
-        node = volume_change_of(await body(request), SOURCE)
+        node, guard = volume_change_of(await body(request), SOURCE), _unchanged(if_match)
         if node is None:
-            await asyncio.to_thread(_leave, desk, name, if_match, asker(request))
-        write = partial(desk.store.attach_volume, name, node, SOURCE, _unchanged(if_match))
+            left = await asyncio.to_thread(_leave, desk, name, guard, asker(request))
+            guard = partial(_still, left, guard)
+        write = partial(desk.store.attach_volume, name, node, SOURCE, guard)
         kept = await changed(desk, "volumes", name, write)
         desk.news.changed()
         return versioned(volume_shown(kept))
@@ -99,14 +101,23 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         return Response(status_code=204)
 
 
-def _leave(desk: Desk, name: str, if_match: str | None, who: str) -> None:
-    """Have the firmware of the node that has a volume boot from it no more."""
+def _leave(desk: Desk, name: str, guard: Guard[Kept], who: str) -> str | None:
+    """Have the firmware of the node that has a volume boot from it no more; gives that node."""
     there = desk.store.volume(name, SOURCE)
-    _unchanged(if_match)(there)
+    guard(there)
     if there.node is not None:
         desk.actions.leave_volume(there.node, who, SOURCE)
+    return there.node
 
 
-def _unchanged(if_match: str | None) -> Callable[[Kept], None]:
+def _still(left: str | None, guard: Guard[Kept], there: Kept) -> None:
+    """See that the volume is no other node's by now: the firmware of that one boots from it."""
+    guard(there)
+    if there.node not in (None, left):
+        said = f"volume {there.name} is attached to node {there.node} by now"
+        raise Conflict(SOURCE, "node", said)
+
+
+def _unchanged(if_match: str | None) -> Guard[Kept]:
     guard = unchanged_since(if_match)
     return lambda there: guard(volume_shown(there))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from netboot.answer import grub
 from netboot.doctor.context import Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.media import library
@@ -19,7 +20,9 @@ def check(context: Context) -> Iterable[Finding]:
         if name.startswith("sb/"):
             yield _of_shim(name, problem)
     nodes = seen(context.records).snapshot.nodes_in_effect()
-    yield from _kernels((node for node in nodes if node.secure_boot), judged, context)
+    marked = [node for node in nodes if node.secure_boot]
+    yield from _for_ipxe(marked, context)
+    yield from _kernels(marked, judged, context)
 
 
 def _of_shim(name: str, problem: str) -> Finding:
@@ -27,6 +30,18 @@ def _of_shim(name: str, problem: str) -> Finding:
         image = "secure-boot-arm64" if "aa64" in name else "secure-boot"
         return _secure_boot(Severity.PROBLEM, f"{name} {problem}", f"netboot image fetch {image}")
     return _secure_boot(Severity.OK, f"{name} and the GRUB beside it are signed, and not revoked")
+
+
+def _for_ipxe(marked: Iterable[Node], context: Context) -> Iterator[Finding]:
+    """One finding for each node whose profile only iPXE starts."""
+    for node in marked:
+        profile = context.profiles.get(node.profile or "")
+        if problem := grub.unstartable(node, profile):
+            yield _secure_boot(Severity.PROBLEM, problem, f"netboot node set {node.name} --profile")
+        elif profile is not None and profile.volume:
+            what = f"node {node.name} is marked secure_boot, and only its firmware can log in to"
+            cure = f"netboot node iscsi {node.name} set, where its BMC can have it do so"
+            yield _secure_boot(Severity.NOTICE, f"{what} its volume", cure)
 
 
 def _kernels(marked: Iterable[Node], judged: Judged, context: Context) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 A CHAP secret is sealed here, before anything is kept, and no error repeats one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, NamedTuple
 
@@ -124,6 +124,8 @@ def volume_of(raw: object, safe: Sealing, source: str) -> NewVolume:
     Raises:
         ConfigError: names what is wrong and what is allowed.
     """
+    if isinstance(raw, Mapping) and not isinstance(raw.get("chap_secret", ""), str):
+        raise ConfigError(source, "chap_secret", "must be text")  # convert would repeat it
     entry = convert(raw, VolumeEntry, source)
     try:
         parse_iscsi_name(entry.target)

@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { confirmed, toast } from "./ask.js";
 import { button, el, mark, say } from "./dom.js";
-import { counted } from "./words.js";
+import { installAsked } from "./install.js";
+import { several, who } from "./words.js";
 
 const RANK = { read: 0, operate: 1, admin: 2 };
 
@@ -133,7 +134,7 @@ export function actionBar(context) {
 /** Ask, then do it; gives whether it was done. */
 export async function perform(action, nodes, context) {
   if (action === "cancel" || action === "retry") return performOnJob(action, jobFor(action, nodes[0], context), context);
-  const asked = action in POWER ? powerAsked(action, nodes) : ASKED[action](nodes, context);
+  const asked = action in POWER ? powerAsked(action, nodes) : await ASKED[action](nodes, context);
   if (!(await confirmed(asked))) return false;
   return done(asked.title.replace("?", ""), () => asked.act(), context);
 }
@@ -166,9 +167,7 @@ export async function performOnJob(action, job, context) {
   return done(asked.title.replace("?", ""), asked.act, context);
 }
 
-const who = (nodes) => (nodes.length === 1 ? nodes[0].name : counted(nodes.length, "node"));
 const listed = (nodes) => nodes.map((node) => node.name).join(" ");
-const several = (nodes) => nodes.length > 1 && el("p", { class: "names" }, nodes.map((node) => node.name).join(", "));
 
 function powerAsked(action, nodes) {
   const power = POWER[action];
@@ -188,26 +187,7 @@ function powerAsked(action, nodes) {
 }
 
 const ASKED = {
-  install(nodes, { model }) {
-    const again = nodes.filter((node) => node.state === "installed");
-    const manual = nodes.filter((node) => model.bmcs && !(node.name in model.bmcs));
-    const profiles = [...new Set(nodes.map((node) => node.profile ?? "its group's profile"))].join(", ");
-    const one = nodes.length === 1;
-    return {
-      title: `${again.length ? "Reinstall" : "Install"} ${who(nodes)}?`,
-      says: [
-        `${one ? `The disk of ${nodes[0].name}` : "The disk of each"} is erased, and ${profiles} is installed.`,
-        again.length && `${one ? "It is" : `${again.length} of them are`} installed now: all that is on ${one ? "its disk" : "their disks"} is lost.`,
-        manual.length < nodes.length && `${one ? "It is" : "Those with a BMC are"} restarted from the network at once.`,
-        manual.length && `${one ? "It has no BMC: start it" : `${manual.length} have no BMC: start them`} from the network by hand.`,
-      ].filter(Boolean),
-      fields: [several(nodes)],
-      does: `${again.length ? "Erase and reinstall" : "Erase and install"} ${who(nodes)}`,
-      danger: true,
-      shell: `netboot node install ${listed(nodes)}${again.length ? " --reinstall" : ""}`,
-      act: () => api.submit("install", nodes.map((node) => node.name), again.length ? { reinstall: true } : {}),
-    };
-  },
+  install: installAsked,
   resume([node]) {
     return {
       title: `Put ${node.name} back to service?`,

@@ -5,8 +5,8 @@ import { button, command, el, fill } from "./dom.js";
 /**
  * Ask before something is done; resolves to true, or false where it was called off.
  *
- * @param {object} asked `title`; `says`: sentences; `does`: the button's words; `danger`; `shell`:
- *   the command that does the same; `fields`: elements put between; `check()`: what hinders, or "".
+ * @param {object} asked `title`; `says`: sentences or elements; `does`: the button's words; `danger`;
+ *   `shell`: the command that does the same, or its element; `fields`: elements put between; `check()`: what hinders, or "".
  */
 export function confirmed({ title, says = [], does, danger = false, shell = null, fields = [], check = () => "" }) {
   const hindered = el("p", { class: "hindrance", role: "alert" });
@@ -16,9 +16,9 @@ export function confirmed({ title, says = [], does, danger = false, shell = null
     "form",
     { method: "dialog", onsubmit: submitted },
     el("h2", { id: "asked" }, title),
-    says.map((sentence) => el("p", {}, sentence)),
+    says.map((one) => (one instanceof Element ? one : el("p", {}, one))),
     fields,
-    shell && el("details", { class: "same" }, el("summary", {}, "The same in a terminal"), command(shell)),
+    shell && el("details", { class: "same" }, el("summary", {}, "The same in a terminal"), shell instanceof Element ? shell : command(shell)),
     hindered,
     el("div", { class: "choices" }, back, go),
   );

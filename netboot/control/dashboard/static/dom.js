@@ -107,8 +107,15 @@ export const empty = (text) => el("p", { class: "empty" }, text);
 /** A command that can be copied. */
 export function command(text) {
   const done = el("span", { class: "unseen", role: "status" });
-  const copy = button("Copy", () => copied(text, copy, done), { label: `Copy: ${text}` });
-  return el("div", { class: "command" }, el("code", {}, text), copy, done);
+  const shown = el("code", {}, text);
+  const copy = button("Copy", () => copied(shown.textContent, copy, done), { label: `Copy: ${text}` });
+  return el("div", { class: "command" }, shown, copy, done);
+}
+
+/** Make what `command` gave another command. */
+export function retype(root, text) {
+  say(root.querySelector("code"), text);
+  mark(root.querySelector("button"), "aria-label", `Copy: ${text}`);
 }
 
 async function copied(text, copy, done) {

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { may } from "./actions.js";
 import { confirmed, toast } from "./ask.js";
-import { button, command, el, empty, keyed, mark, panel, say } from "./dom.js";
+import { button, command, el, empty, keyed, mark, panel, retype, say } from "./dom.js";
 import { moved, since } from "./words.js";
 
 const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -53,7 +53,7 @@ async function enrolled(machine, { model }) {
   const name = input("Name", suggested(model), "a host name: small letters, digits and -");
   const profile = profileField(model);
   const shell = command("");
-  const shown = () => say(shell.firstChild, `netboot node add ${name.field.value || "NAME"} --mac ${machine.mac} --profile ${profile.field.value}`);
+  const shown = () => retype(shell, `netboot node add ${name.field.value || "NAME"} --mac ${machine.mac} --profile ${profile.field.value}`);
   for (const { field } of [name, profile]) field.addEventListener("input", shown);
   shown();
   const go = await confirmed({

@@ -115,3 +115,9 @@ const KINDS = {
 
 /** An event's kind for people. */
 export const kindName = (kind) => KINDS[kind] ?? kind;
+
+/** Nodes in a word or two. */
+export const who = (nodes) => (nodes.length === 1 ? nodes[0].name : counted(nodes.length, "node"));
+
+/** Their names, where they are several. */
+export const several = (nodes) => nodes.length > 1 && el("p", { class: "names" }, nodes.map((node) => node.name).join(", "));
