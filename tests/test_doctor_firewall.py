@@ -1,6 +1,7 @@
 """What the packet filter does with a machine's packets, told from the rules alone."""
 
 import json
+import os
 import sys
 from ipaddress import IPv4Network
 from typing import Any
@@ -200,6 +201,14 @@ def test_the_nat_table_filters_nothing() -> None:
 def judged(*chains: Chain) -> list[tuple[Severity, str, str]]:
     wanted = firewall.packets(ETH0, 69, 8080)
     return [(one.severity, one.what, one.cure) for one in firewall.judge(wanted, chains)]
+
+
+@pytest.mark.parametrize("uid", [0, 1000], ids=["root", "user"])
+def test_only_who_is_not_root_is_told_to_be(uid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    with pytest.raises(OperationError) as refused:
+        firewall._listed("sh", "-c", "echo Protocol not supported >&2; exit 1")
+    assert str(refused.value) == "sh: Protocol not supported" + (" (try sudo)" if uid else "")
 
 
 def test_without_rules_everything_comes_in() -> None:

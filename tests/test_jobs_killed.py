@@ -392,6 +392,7 @@ def test_killed_between_the_steps_of_a_deploy_template_it_goes_on(sites: Path) -
     each(sites, [*commits, *requests], deploy=True)
 
 
+@pytest.mark.timeout(600 + 60 * RANDOM)
 def test_killed_at_moments_nobody_chose_it_goes_on(sites: Path) -> None:
     """``netboot serve`` itself, by a command, with all its patience."""
     kills = 0

@@ -88,7 +88,8 @@ def test_a_container_bridge_is_served_when_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("eth9", '= "eth9": no such interface'),
+        ("eth9", '= "eth9": no such interface; there are'),
+        ("eth0@if7", '= "eth0@if7": no such interface (its name is eth0)'),
         ("eth1", '= "eth1": has no IPv4 address'),
         ("eth2", '= "eth2": is down (ip link set eth2 up)'),
         ("eth3", '= "eth3": has no carrier (no cable, or its other end is off)'),

@@ -47,7 +47,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from netboot.survey import dhcp_servers, interfaces
 with ThreadPoolExecutor() as pool:
-    found = list(pool.map(lambda one: dhcp_servers(one, 1, 1, patience=60), interfaces()))
+    found = list(pool.map(lambda one: dhcp_servers(one, 60, 1, patience=60), interfaces()))
 print(json.dumps([s.network for servers in found for s in servers if s.offered]))
 """
 

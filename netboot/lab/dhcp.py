@@ -1,8 +1,9 @@
 """The DHCP server nobody touched: dnsmasq handing out leases, with no boot option at all.
 
-It knows a range, a router and a name server, as any router's DHCP server does. It stands in a
-namespace of its own, or beside netboot on the same host where a test is about just that. Machines
-of another LAN reach it, and netboot, through a relay.
+It knows a range, a router and a name server, as any router's DHCP server does, and beside it the
+router says that there is no IPv6 (``router``). It stands in a namespace of its own, or beside
+netboot on the same host where a test is about just that. Machines of another LAN reach it, and
+netboot, through a relay.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.program import Program
+from netboot.lab.router import Router
 
 START_TIMEOUT = 10.0
 FIRST_LEASE, LAST_LEASE = 100, 199
@@ -61,6 +63,7 @@ class PlainDhcp:
             folder / f"{self.host.name}.dnsmasq.log",
         )
         self.program.wait_for(r"DHCP, IP range", START_TIMEOUT)
+        Router(self.host)
 
     @property
     def log(self) -> Path:
@@ -115,6 +118,7 @@ class Relay:
             far.directory / "relay.log",
         )
         self.program.wait_for(r"DHCP relay from", START_TIMEOUT)
+        Router(far.dhcp)  # its own host forwards IPv4 alone
 
 
 def _be_a_router() -> None:

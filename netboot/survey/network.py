@@ -115,12 +115,17 @@ def driver(name: str) -> str:
 
 def _named(name: str, existing: tuple[Interface, ...]) -> Interface:
     found = next((one for one in existing if one.name == name), None)
-    problem = "no such interface" if found is None else _unusable(found)
+    problem = _no_such(name) if found is None else _unusable(found)
     if found is None or problem:
         raise ConfigError(
             "configuration", _KEY, f'= "{name}": {problem}; there are: {_listed(existing)}'
         )
     return found
+
+
+def _no_such(name: str) -> str:
+    short, tied, _parent = name.partition("@")  # as ip(8) shows a VLAN, a macvlan or a veth
+    return f"no such interface{f' (its name is {short})' if tied else ''}"
 
 
 def _unusable(found: Interface) -> str:
