@@ -87,6 +87,12 @@ def test_any_text_is_read_without_error_and_stays_inside_the_file(header: str, s
     assert sum(piece.size for piece in ranges) <= size
 
 
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 50))
+def test_a_single_range_is_what_a_list_of_one_is(first: int, last: int, size: int) -> None:
+    alone = f"bytes={first}-{last}"
+    assert parse_range(alone, size) == parse_range(f"{alone},", size)
+
+
 _SPEC = st.tuples(st.none() | st.integers(0, 60), st.none() | st.integers(0, 60)).filter(
     lambda spec: spec != (None, None) and not (None not in spec and spec[1] < spec[0])
 )

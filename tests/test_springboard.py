@@ -234,7 +234,7 @@ class TestPlane:
     def reads(self, desk: Desk, *, sent: int = 2048, mac: str = KNOWN, status: int = 206) -> None:
         name = f"media/{mac}/{MEDIUM}"
         complete = status < 400
-        desk.plane.sent(SentFile(PEER, name, SIZE, sent, status, complete, 0.01, "a BMC"))
+        desk.plane.sent(SentFile(PEER, name, SIZE, sent, status, complete, 0.01))
 
     @pytest.mark.parametrize("name", ["netboot.iso", "netboot.img"])
     @pytest.mark.parametrize("mac", [KNOWN, SECOND])

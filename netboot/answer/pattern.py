@@ -35,8 +35,12 @@ class Whose(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether each can be put in without another look by the guards."""
-        words = (self.mac, self.name, self.url)
-        return all(word is None or _PLAIN.fullmatch(word) for word in words)
+        mac, name, url = self
+        return bool(
+            _PLAIN.fullmatch(mac)
+            and (name is None or _PLAIN.fullmatch(name))
+            and (url is None or _PLAIN.fullmatch(url))
+        )
 
 
 class Pattern:

@@ -196,10 +196,7 @@ class Channel(HTTPChannel):
 
     def requestDone(self, request: Request | _Plain) -> None:
         """A reply is made; the next request, which may be here already, is waited for."""
-        self.busy = False
-        limits = self.factory.limits
-        self._due_in(limits.idle_seconds if self.persistent else limits.close_seconds)
-        self.factory.rests(self)
+        self._rest()
         super().requestDone(request)
 
     # ---- what a request calls
@@ -281,19 +278,34 @@ class Channel(HTTPChannel):
             self._due_in(self.factory.limits.head_seconds)
 
     def _answer_plain(self, asked: RequestHead) -> None:
-        """Do what ``HTTPChannel`` does for a request it has parsed itself."""
+        """Answer it; where that takes a while, as ``HTTPChannel`` does one it has parsed itself."""
         request = _Plain()
-        self.requests.append(request)
         self.persistent = asked.persistent
         self._work()
-        self._handlingRequest = True
-        self.setRawMode()  # what comes meanwhile is kept, within Twisted's bound
-        self.factory.answer(self, asked, partial(self.requestDone, request))
+        self.factory.answer(self, asked, partial(self._plain_over, request))
+        if self.busy:
+            self.requests.append(request)
+            self._handlingRequest = True
+            self.setRawMode()  # what comes meanwhile is kept, within Twisted's bound
+
+    def _plain_over(self, request: _Plain) -> None:
+        if self.requests:
+            self.requestDone(request)
+            return
+        self._rest()  # at once: Twisted never knew
+        if not self.persistent:
+            self.loseConnection()
 
     def _work(self) -> None:
         self.busy = True
         self.deadline = _NEVER
         self.factory.works(self)
+
+    def _rest(self) -> None:
+        self.busy = False
+        limits = self.factory.limits
+        self._due_in(limits.idle_seconds if self.persistent else limits.close_seconds)
+        self.factory.rests(self)
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """Say why and close, but not so hard that the peer cannot read it (RFC 9112, 9.6)."""

@@ -17,9 +17,6 @@ from netboot.model import ImageFile
 if TYPE_CHECKING:
     from netboot.boot.http_channel import Channel
 
-MAX_AGENT = 120
-"""Characters of a User-Agent that are kept."""
-
 MAX_COMPLAINTS = 256
 """Broken files of ours that are named in the log, each of them once."""
 
@@ -144,9 +141,6 @@ class Exchange:
         return head(reply, version, connection)
 
     def _sent(self, name: str, size: int, status: int, sent: int, problem: str | None) -> None:
-        agent = (self._asked.fields.get("user-agent", ""))[:MAX_AGENT]
-        if not (agent.isascii() and agent.isprintable()):
-            agent = "".join(c if c.isascii() and c.isprintable() else "?" for c in agent)
         self._plane.sent(
             SentFile(
                 peer=self._channel.address,
@@ -156,6 +150,5 @@ class Exchange:
                 status=int(status),
                 complete=problem is None and status < HTTPStatus.BAD_REQUEST,
                 seconds=self._channel.factory.now() - self._started,
-                user_agent=agent,
             )
         )

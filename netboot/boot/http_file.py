@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -70,12 +71,12 @@ def _open_file_reply(
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_size != on_disk(wanted).size:
         return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file is not the one that was verified")
-    size, etag = found.st_size, f'"{wanted.sha256}"'
-    fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag))
-    modified, since = etag, None
-    if isinstance(wanted, ImageFile):  # a machine's script changes without a date of its own
-        modified, since = http_date(int(found.st_mtime)), asked.get("if-modified-since")
-        fields = (*fields, ("Last-Modified", modified))
+    size, since = found.st_size, None
+    if isinstance(wanted, ImageFile):
+        since = asked.get("if-modified-since")
+        etag, modified, fields = _validators(wanted.sha256, int(found.st_mtime))
+    else:  # a machine's script changes without a date of its own
+        etag, modified, fields = _validators(wanted.sha256, None)
     if not_modified(asked.get("if-none-match"), since, etag, modified):
         return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
     if not is_get:
@@ -90,6 +91,17 @@ def _open_file_reply(
         fields = (*fields, ("Content-Range", unsatisfied_range(size)))
         return text(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no such bytes", fields)
     return _partial(fd, wanted, ranges, size, fields)
+
+
+@lru_cache(maxsize=256)
+def _validators(sha256: str, changed: int | None) -> tuple[str, str, Fields]:
+    """A file's entity-tag, what tells its version in If-Range beside that, and its fields."""
+    etag = f'"{sha256}"'
+    fields: Fields = (("Accept-Ranges", "bytes"), ("ETag", etag))
+    if changed is None:
+        return etag, etag, fields
+    modified = http_date(changed)
+    return etag, modified, (*fields, ("Last-Modified", modified))
 
 
 def _parts(wanted: Wanted, piece: ByteRange) -> Iterator[Part]:

@@ -8,9 +8,13 @@ read and to judge; both ways must come to the same ``RequestHead``.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from netboot.boot.http_limits import HttpLimits
+
+MAX_KEPT = 64
+"""Field lines that are kept as they were read: machines with the same firmware send the same."""
 
 _PLAIN = re.compile(
     rb"(GET|HEAD) (/[!-~]*) (HTTP/1\.[01])\r\n"  # request-line, in origin-form
@@ -48,14 +52,23 @@ def read_plain(data: bytes, limits: HttpLimits) -> RequestHead | None:
     if plain is None:
         return None
     method, target, version, lines = plain.groups()
-    pairs = [line.split(":", 1) for line in lines.decode("ascii").split("\r\n")[:-1]]
-    fields = {name.lower(): value.strip(_OWS) for name, value in pairs}
-    if len(fields) != len(pairs) or len(pairs) > limits.head_fields:
-        return None
-    if not _NOT_PLAIN.isdisjoint(fields):
+    read = _fields if b"Range" in lines else _kept_fields  # nearly every range is another
+    fields = read(lines)
+    if fields is None or len(fields) > limits.head_fields:
         return None
     persistent = persists(version, fields.get("connection", ""))
     return RequestHead(method, target, version, fields, persistent)
+
+
+def _fields(lines: bytes) -> Mapping[str, str] | None:
+    """The fields by name; None where one came twice, or says that a body does."""
+    pairs = [line.split(":", 1) for line in lines.decode("ascii").split("\r\n")[:-1]]
+    fields = {name.lower(): value.strip(_OWS) for name, value in pairs}
+    plain = len(fields) == len(pairs) and _NOT_PLAIN.isdisjoint(fields)
+    return fields if plain else None
+
+
+_kept_fields = lru_cache(MAX_KEPT)(_fields)
 
 
 def persists(version: bytes, connection: str) -> bool:

@@ -19,6 +19,7 @@ BINARY = "application/octet-stream"
 HTML = "text/html; charset=utf-8"
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_NOT_MODIFIED = 304
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -79,19 +80,17 @@ def head(reply: Reply | FileReply, version: str, connection: str | None) -> byte
         version: ``HTTP/1.0`` or ``HTTP/1.1``, as the request had it.
         connection: the Connection field, None where the version's own default holds.
     """
-    lines = [
-        f"{version} {_STATUS[reply.status]}",
-        f"Date: {http_date(int(time.time()))}",
-        "Server: netboot",
-    ]
+    now = http_date(int(time.time()))
+    lines = f"{version} {_STATUS[reply.status]}\r\nDate: {now}\r\nServer: netboot\r\n"
     if reply.content_type is not None:
-        lines.append(f"Content-Type: {reply.content_type}")
-    if reply.status != HTTPStatus.NOT_MODIFIED:  # it would be the 200's length, RFC 9110 8.6
-        lines.append(f"Content-Length: {reply.length}")
-    lines += [f"{name}: {value}" for name, value in reply.fields]
+        lines += f"Content-Type: {reply.content_type}\r\n"
+    if reply.status != _NOT_MODIFIED:  # it would be the 200's length, RFC 9110 8.6
+        lines += f"Content-Length: {reply.length}\r\n"
+    for name, value in reply.fields:
+        lines += f"{name}: {value}\r\n"
     if connection is not None:
-        lines.append(f"Connection: {connection}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        lines += f"Connection: {connection}\r\n"
+    return f"{lines}\r\n".encode("latin-1")
 
 
 @lru_cache(maxsize=256)

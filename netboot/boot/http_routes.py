@@ -63,7 +63,6 @@ class SentFile(NamedTuple):
     status: int
     complete: bool
     seconds: float
-    user_agent: str
 
 
 class Plane(Protocol):

@@ -22,6 +22,7 @@ MAX_RANGES = 16
 
 _MAX_DIGITS = 20
 """Digits of a position that are read; 2**64 has twenty, a file never reaches it."""
+_ONE = re.compile(rf"bytes=([0-9]{{1,{_MAX_DIGITS}}})-([0-9]{{1,{_MAX_DIGITS}}})")
 _SPEC = re.compile(rf"([0-9]{{0,{_MAX_DIGITS}}})-([0-9]{{0,{_MAX_DIGITS}}})")
 _ETAG = re.compile(r'"[^"]*"')
 _OWS = " \t"
@@ -61,6 +62,16 @@ def parse_range(header: str | None, size: int) -> tuple[ByteRange, ...] | None:
     """
     if header is None or size == 0:
         return None
+    one = _ONE.fullmatch(header)
+    if one is None:
+        return _parse_list(header, size)
+    first, last = int(one[1]), int(one[2])  # nearly always; what _parse_list makes of it, too
+    if last < first:
+        return None
+    return (ByteRange(first, min(last + 1, size)),) if first < size else ()
+
+
+def _parse_list(header: str, size: int) -> tuple[ByteRange, ...] | None:
     unit, equals, specs = header.partition("=")
     if not equals or unit.strip(_OWS).lower() != "bytes":
         return None

@@ -111,6 +111,7 @@ class BodySender:
         self._sent = 0
         self._socket = _plain_socket(transport)
         self._must_wait = False
+        self._registered = False
         self.ended = False
 
     def send_now(self) -> bool:
@@ -128,6 +129,7 @@ class BodySender:
         if any(isinstance(part, ByteRange) and part.size > CHUNK for part in self._parts):
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         self._must_wait = self._socket is not None and _holds_bytes(self._transport)
+        self._registered = True
         self._transport.registerProducer(self, streaming=False)  # pulls before it returns
 
     def resumeProducing(self) -> None:
@@ -197,19 +199,20 @@ class BodySender:
     def _advance(self, part: Part, count: int) -> None:
         """The first ``count`` bytes of ``part``, which is the next, are done."""
         if isinstance(part, bytes):
-            rest: Part = part[count:]
-            over = not rest
+            size = len(part)
         else:
+            size = part.size
             self._sent += count
-            rest = ByteRange(part.start + count, part.stop)
-            over = rest.size == 0
-        if over:
+        if count == size:
             self._parts.popleft()
+        elif isinstance(part, bytes):
+            self._parts[0] = part[count:]
         else:
-            self._parts[0] = rest
+            self._parts[0] = ByteRange(part.start + count, part.stop)
 
     def _finish(self) -> None:
-        self._transport.unregisterProducer()
+        if self._registered:
+            self._transport.unregisterProducer()
         self._end(None)
 
     def _fail(self, problem: str) -> None:
