@@ -73,7 +73,10 @@ def _sides(size: Size) -> Iterator[Sides]:
 
 @contextmanager
 def _running(count: int) -> Iterator[Connection]:
-    """BMCs in a process of their own: what they cost is not netboot's."""
+    """BMCs in a process of their own, as real ones share no processor with netboot.
+
+    They share this machine's cores with it all the same: what they cost slows a full room down.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, count, LATENCY), daemon=True)

@@ -337,7 +337,11 @@ def test_a_self_signed_certificate_is_taken_by_ca_file_or_fingerprint_or_on_requ
     context, pem, fingerprint = self_signed(tmp_path)
     bmc = FakeBmc()
     with served(bmc, context) as address:
-        assert "not trusted" in _certificate_error(address, Tls())
+        refused = _certificate_error(address, Tls())
+        assert (
+            "its certificate is not trusted: self-signed certificate; netboot node set" in refused
+        )
+        assert "--bmc-fingerprint HEX, --bmc-ca FILE or --bmc-insecure" in refused
         assert "pinned" in _certificate_error(address, Tls(fingerprint="ab" * 32))
         assert bmc.log == []  # and so the password was not said
         colons = ":".join(fingerprint[i : i + 2] for i in range(0, 64, 2)).upper()

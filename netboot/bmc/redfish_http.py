@@ -26,7 +26,7 @@ import sushy.main  # type: ignore[import-untyped]
 
 from netboot.bmc.address import Address
 from netboot.bmc.model import Login, Secret, Tls
-from netboot.bmc.redfish_transport import Transport, why_lost
+from netboot.bmc.redfish_transport import Session, why_lost
 from netboot.bmc.redfish_words import Json, is_busy, parsed, retry_after, shown, unsigned, words
 from netboot.errors import BmcError
 
@@ -119,9 +119,8 @@ class Connection:
             connect_timeout=self.timing.connect,
             response_callback=self._keep,
         )
-        session: requests.Session = self._connector._session  # noqa: SLF001 -- no other door
-        session.trust_env = False  # no proxy and no .netrc between us and a BMC
-        session.mount(f"{scheme}://", Transport(self._base, tls))
+        self._session = Session(self._base, tls)
+        self._connector._session = self._session  # noqa: SLF001 -- no other door
 
     def get(self, path: str) -> Reply:
         """Read a resource.
@@ -207,11 +206,11 @@ class Connection:
         """Have what a BMC answers never repeat ``secret``, whatever is asked from now on."""
         self._hidden = json.dumps(secret.reveal())[1:-1].encode() if secret else b""
 
-    def opened(self) -> tuple[requests.Session, str]:
+    def opened(self) -> tuple[Session, str]:
         """What carries requests that are not Redfish's, logged in, and the URL before a path."""
         if not self._is_open:
             self._patiently(self._open)
-        return self._connector._session, self._base  # noqa: SLF001 -- no other door
+        return self._session, self._base
 
     def close(self) -> None:
         """Log out; never raises."""

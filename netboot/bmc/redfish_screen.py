@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 import requests
-import urllib3.exceptions
 
 from netboot.bmc.quirks import Quirk
 from netboot.bmc.redfish_http import Connection
@@ -36,9 +35,7 @@ def _downloaded(connection: Connection, path: str) -> tuple[int, bytes]:
     session, base = connection.opened()
     timeout = (connection.timing.connect, connection.timing.read)
     try:
-        with session.get(
-            base + path, timeout=timeout, stream=True, allow_redirects=False
-        ) as response:
-            return response.status_code, response.raw.read(LARGEST_SCREENSHOT + 1)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        response = session.request("GET", base + path, timeout=timeout)
+    except requests.RequestException as error:
         raise connection.lost("GET", path, error) from None
+    return response.status_code, response.content

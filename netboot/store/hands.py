@@ -19,8 +19,9 @@ class Hands(Opened):
             Unknown: there is no such node.
         """
         with transaction(self._sure) as connection:
-            nodes.known(connection, name, source)
-            return bmcs.read(connection, name)
+            if (found := bmcs.read(connection, name)) is None:
+                nodes.known(connection, name, source)
+            return found
 
     def bmcs(self) -> Mapping[str, Bmc]:
         """Every BMC by its node's name."""
@@ -44,8 +45,9 @@ class Hands(Opened):
             Unknown: there is no such node.
         """
         with transaction(self._sure) as connection:
-            nodes.known(connection, name, source)
-            return bmcs.inspected(connection, name)
+            if (found := bmcs.inspected(connection, name)) is None:
+                nodes.known(connection, name, source)
+            return found
 
     def keep_hardware(self, name: str, hardware: Hardware, source: str = COMMAND_LINE) -> None:
         """Keep what a node's BMC says that the machine is.
