@@ -63,7 +63,7 @@ def test_list_as_json() -> None:
 @pytest.mark.usefixtures("data_dir")
 def test_verify_passes_what_is_whole() -> None:
     done = run("verify")
-    assert (done.exit_code, done.output) == (0, "ipxe: 1.21.1: 1 files good\n")
+    assert (done.exit_code, done.output) == (0, "ipxe: 1.21.1: 1 file good\n")
 
 
 def test_verify_finds_a_flipped_bit(data_dir: Path) -> None:

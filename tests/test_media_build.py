@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from netboot.config import Debian, Server, Settings
 from netboot.errors import ConfigError, OperationError
 from netboot.media import bootdisk, bootstrap, library, rawdisk
 from netboot.media.bootdisk import ESP, MIB, ROOT, SECTOR, Layout
-from netboot.media.build import build, info_of
+from netboot.media.build import USUAL, build, info_of
 from netboot.media.definition import definitions
 from netboot.media.progress import silent
 from tests.signed_archive import Archive, Mirror, Signer, build_deb, mirror_of, new_signer
@@ -183,6 +184,35 @@ def test_a_failed_or_cancelled_build_leaves_the_version_before_and_nothing_else(
     assert not list(site.image_dir.glob(".staging*"))
 
 
+def test_what_is_left_is_guessed_as_usual_then_by_the_last_build(
+    site: Site, archive: Archive, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+
+    def build_again() -> list[tuple[str, int, int | None]]:
+        seen.clear()
+        build("tiny", site.settings, lambda *told: seen.append(told), keyring=site.keyring)
+        return seen
+
+    told = build_again()
+    assert {stage.removeprefix("tiny: ") for stage, _, _ in told} <= {*USUAL}
+    [(_, gone, whole), *_] = told
+    assert whole is not None
+    assert whole - gone == sum(USUAL.values())
+    kept = site.settings.images_dir / ".build/tiny.seconds"
+    took = json.loads(kept.read_text())
+    assert list(took) == [stage for stage in USUAL if stage in took]
+    took["compressing the disk"] = 4000
+    kept.write_text(json.dumps(took))
+    archive.publish(build_deb(tmp_path, "tiny", "2", {"usr/lib/tiny": b"more"}))
+    [(_, gone, whole), *_] = build_again()
+    assert whole is not None
+    assert whole - gone == round(sum(took.values()))
+    kept.write_text('{"compressing the disk":')
+    library.current(site.image_dir).joinpath("disk.info").unlink()
+    assert build_again()[-1][0] == "tiny: switching in"
+
+
 def test_missing_programs_are_named_by_their_packages(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +227,7 @@ def test_the_command_builds_lists_and_writes_the_disk(site: Site, tmp_path: Path
     done = site.run("build", "tiny", "-o", str(disk), "--keyring", str(site.keyring))
     assert done.exit_code == 0, done.output
     assert f"tiny: 134.2 MB written to {disk}" in done.output
+    assert re.search(r"tiny: compressing the disk \(about 0:[0-9]{2} left\)", done.output)
     assert library.digest(disk) == info_of(site.image()).sha256
     assert disk.stat().st_blocks * SECTOR < 8 * MIB
     assert "built just now" in site.run("list").output

@@ -14,7 +14,7 @@ import msgspec
 from netboot.answer.catalogue import SECURE_BOOT
 from netboot.checked import Checked
 from netboot.cli.main import EXIT_FAILED, settings
-from netboot.cli.progress import megabytes, shown
+from netboot.cli.progress import megabytes, shown, timed
 from netboot.errors import ConfigError
 from netboot.media import build as system
 from netboot.media import drift, library, own, rawdisk
@@ -109,14 +109,16 @@ def build(ctx: click.Context, name: str, output: Path | None, keyring: Path) -> 
     Takes a minute or two. Nothing is built where the image is current.
     """
     found = settings(ctx)
-    with _interruptible(), shown() as progress:
-        outcome = system.build(name, found, progress, keyring=keyring)
+    with _interruptible():
+        with timed() as seconds:
+            outcome = system.build(name, found, seconds, keyring=keyring)
         done = outcome.image
         size = megabytes(sum(file.size for file in done.files.values()))
         state = f"built, {size}" if outcome.changed else "is already current"
         click.echo(f"{name}: {done.version} {state}")
         if output is not None:
-            written = rawdisk.write(done, output, progress)
+            with shown() as progress:
+                written = rawdisk.write(done, output, progress)
             click.echo(f"{name}: {megabytes(written)} written to {output}")
 
 
@@ -169,7 +171,7 @@ def verify(ctx: click.Context, names: tuple[str, ...], keyring: Path, as_json: b
     if as_json:
         _print_json(results)
     for result in () if as_json else results:
-        state = f"{len(result.problems)} bad" if result.problems else f"{result.files} files good"
+        state = f"{len(result.problems)} bad" if result.problems else _good(result.files)
         click.echo(f"{result.name}: {result.version or 'no version'}: {state}")
         for line in (*result.problems, *result.notes):
             click.echo(f"{result.name}: {line}")
@@ -241,6 +243,10 @@ def _interruptible() -> Iterator[None]:
         sys.exit(EXIT_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _good(files: int) -> str:
+    return f"{files} file{'s' if files != 1 else ''} good"
 
 
 def _print_json(lines: Sequence[Checked]) -> None:

@@ -103,6 +103,7 @@ class Apt:
         self, folder: Path, mirror: Mirror, source: Source, keyring: Path, *, once: bool = False
     ) -> None:
         self._own = AptFolder(folder.absolute(), mirror, source, keyring.absolute(), once=once)
+        self._found: dict[str, Deb] = {}
 
     @property
     def downloads(self) -> Path:
@@ -119,20 +120,26 @@ class Apt:
             OperationError: the mirror is away, its signature is bad, the disk is full, …
         """
         self._own.prepare(tick)
+        self._found.clear()
         command = ["apt-get", "-q", "update", "-o", "pkgCacheFile::Generate=false"]
         self._run(command, lambda: tick(_size_of(self._own.lists)))
 
     def candidates(self, packages: Sequence[str]) -> list[Deb]:
         """Return each package's newest version in the index ``update`` fetched, in their order.
 
+        Apt reads the whole index, which takes seconds, unless it was asked for all of them before.
+
         Raises:
             OperationError: the suite has no such package.
         """
-        answer = self._run(["apt-get", "-q", "--print-uris", "download", *packages], _nothing)
-        found = {deb.package: deb for deb in map(_deb, _CANDIDATE.finditer(answer.output))}
-        if not found.keys() >= set(packages):
-            raise self._failed(answer)
-        return [found[package] for package in packages]
+        if not self._found.keys() >= set(packages):
+            answer = self._run(["apt-get", "-q", "--print-uris", "download", *packages], _nothing)
+            self._found |= {
+                deb.package: deb for deb in map(_deb, _CANDIDATE.finditer(answer.output))
+            }
+            if not self._found.keys() >= set(packages):
+                raise self._failed(answer)
+        return [self._found[package] for package in packages]
 
     def dependency(self, package: str) -> str:
         """Return what a metapackage depends on, the first of it: a kernel of some version.

@@ -28,6 +28,7 @@ from netboot.media.apt import ARCHIVE_KEYRING, Apt
 from netboot.media.bootdisk import Layout
 from netboot.media.bootstrap import Archive
 from netboot.media.definition import Build, definitions, known_only
+from netboot.media.durations import Durations
 from netboot.media.fetch import Outcome
 from netboot.media.lock import BUILD, locked
 from netboot.media.progress import Progress
@@ -37,6 +38,21 @@ INFO = "disk.info"
 _LEVEL = 3
 """Of zstd: twice the time of the next ones saves a hundredth."""
 
+USUAL = {
+    "reading the index": 3.0,
+    "starting": 1.0,
+    "downloading packages": 8.0,
+    "installing the base system": 8.0,
+    "downloading and installing packages": 60.0,
+    "finishing the system": 1.0,
+    "writing the file system": 12.0,
+    "writing the boot loaders": 1.0,
+    "compressing the disk": 6.0,
+    "switching in": 1.0,
+}
+"""Seconds of each stage, in their order, until a build here has taken its own."""
+_DURATIONS = "{}.seconds"
+"""File beside the lock: how long the stages of the image's last build took."""
 _WORK = "work"
 """Folder beside the lock; nobody else has it while we hold the lock."""
 _INFO = re.compile(r"size=(?P<size>[0-9]{1,15})\nsha256=(?P<sha256>[0-9a-f]{64})\n")
@@ -74,7 +90,8 @@ def build(
     Args:
         name: of a definition with ``build``.
         settings: say which mirror, and where images are kept.
-        progress: called several times a second; what it raises cancels and is raised again.
+        progress: called several times a second, with seconds of the whole, guessed by the last
+            build here; what it raises cancels and is raised again.
         keyring: public keys, one of which must have signed the archive's Release file.
 
     Raises:
@@ -92,7 +109,8 @@ def build(
         problem = f"the files of {name} are your own; to have ours: netboot image remove {name}"
         raise ConfigError("command line", "", problem)
     with locked(images_dir, BUILD), _explained(name):
-        return _Job(name, definition.build, archive, images_dir, progress).run()
+        durations = Durations(images_dir / BUILD / _DURATIONS.format(name), USUAL)
+        return _Job(name, definition.build, archive, images_dir, progress, durations).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +131,10 @@ class _Job:
     archive: Archive
     images_dir: Path
     progress: Progress
+    durations: Durations
 
-    def say(self, doing: str, done: int = 0, total: int | None = None) -> None:
-        self.progress(f"{self.name}: {doing}", done, total)
+    def say(self, doing: str) -> None:
+        self.progress(f"{self.name}: {doing}", *self.durations.at(doing))
 
     def run(self) -> Outcome:
         image_dir = self.images_dir / self.name
@@ -139,6 +158,8 @@ class _Job:
                 files=entries,
             )
             library.switch(image_dir, staged, manifest)
+        with contextlib.suppress(OSError):  # the image is there; the next one is guessed worse
+            self.durations.keep()
         return Outcome(library.load(image_dir), changed=True)
 
     def _release(self) -> _Release:
@@ -147,7 +168,7 @@ class _Job:
         apt = Apt(
             self.images_dir / BUILD / index, self.archive.mirror, source, self.archive.keyring
         )
-        apt.update(partial(self.say, f"reading the index of {source.suite}"))
+        apt.update(lambda _bytes: self.say("reading the index"))
         signed = apt.release()
         fields = {key: value.decode("ascii", "replace") for key, value in _FIELD.findall(signed)}
         try:

@@ -107,7 +107,7 @@ def judge(
                 del waiting[0]
     except (ConfigError, OperationError, OSError) as problem:
         for one in waiting:
-            yield Judgement(one.image, Fit.UNKNOWN, f"is not compared with the mirror: {problem}")
+            yield Judgement(one.image, Fit.UNKNOWN, f"not compared with the mirror: {problem}")
 
 
 def installers(images_dir: Path) -> list[Installer]:

@@ -7,7 +7,7 @@ may be cut off anywhere; the next one resumes the download and cleans up the res
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from netboot.config import Settings
 from netboot.errors import ConfigError, OperationError
 from netboot.media import firmware, library, mirror, ramdisk, springboard
 from netboot.media.apt import ARCHIVE_KEYRING, Apt, Deb, DiskFull
-from netboot.media.definition import FIRMWARE, Definition, definitions, known_only
+from netboot.media.definition import FIRMWARE, Definition, Source, definitions, known_only
 from netboot.media.lock import WORK, locked
 from netboot.media.progress import Progress
 from netboot.media.unpack import unpack
@@ -74,15 +74,32 @@ def each(
         _refuse_own(settings.images_dir, known)
         for name, definition in known.items():
             source = definition.source
-            index = work / f"{source.suite}-{source.component}-{source.architecture}"
+            index = work / _index_of(source)
             job = _Job(name, definition, found.url, settings.images_dir / name, progress)
             with _explained(name, work):
                 if index not in ready:
                     apt = Apt(index, found, source, keyring)
                     apt.update(partial(job.say, f"reading the index of {source.suite}"))
                     ready[index] = apt
+                    with suppress(OperationError):  # said of the image whose package it is
+                        apt.candidates(_asked_of(_index_of(source), known.values()))
                 outcome = job.run(ready[index])
             yield outcome
+
+
+def _index_of(source: Source) -> str:
+    """What the folder of a source's index is called."""
+    return f"{source.suite}-{source.component}-{source.architecture}"
+
+
+def _asked_of(index: str, known: Iterable[Definition]) -> tuple[str, ...]:
+    """Every package that images take from an index, as far as its name is known."""
+    return tuple(
+        package
+        for definition in known
+        if _index_of(definition.source) == index
+        for package in definition.packages[0 if definition.ramdisk is None else 1 :]
+    )
 
 
 def _refuse_built(known: Mapping[str, Definition]) -> None:

@@ -14,8 +14,8 @@ class Progress(Protocol):
 
         Args:
             stage: what is being done, such as ``debian-12: downloading 20230607+deb12u15``.
-            done: bytes so far.
-            total: bytes in all, None where that is not known.
+            done: bytes so far; of a build, seconds.
+            total: of them in all, None where that is not known.
         """
 
 
