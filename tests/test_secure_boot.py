@@ -1,13 +1,16 @@
 """What firmware with Secure Boot would start: said beforehand, of programs signed here."""
 
 import hashlib
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netboot.errors import OperationError
 from netboot.model import Image, ImageFile
 from netboot.secure_boot import pe, sbat, signature
 from netboot.secure_boot.chain import judge
@@ -196,3 +199,93 @@ def test_whatever_a_file_holds_it_is_a_program_or_it_is_not(
             look(path)
         except pe.NotPe as problem:
             assert "\n" not in str(problem)  # noqa: PT017 -- either is right
+
+
+@given(st.binary(max_size=400))
+def test_whatever_stands_in_a_section_it_is_generations(text: bytes) -> None:
+    found = sbat.generations(text)
+    assert all(name and number >= 0 for name, number in found.items())
+    try:
+        sbat.levels(text)
+    except ValueError as problem:
+        assert str(problem).startswith("it ")  # noqa: PT017 -- either is right
+
+
+def test_a_generation_longer_than_any_number_is_none() -> None:
+    """shim reads 16 bits; Python refuses to read thousands of digits."""
+    assert sbat.generations(b"grub," + b"9" * 5000 + b"\nshim,4\n") == {"shim": 4}
+
+
+def test_revocations_that_are_said_to_be_behind_the_end_are_not_no_revocations() -> None:
+    beyond = struct.pack("<III", 0, 8, 4096) + b"sbat,1\ngrub,5\n\0"
+    with pytest.raises(ValueError, match="it ends before"):
+        sbat.levels(beyond)
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, bytes, range]:
+    """Who signed, a shim, and where in it whoever trusts and who signed stand."""
+    folder = tmp_path_factory.mktemp("signed")
+    authority = Authority("Signer", folder)
+    path = folder / "shim.efi"
+    path.write_bytes(shim(authority.certificate))
+    content = authority.sign(path).read_bytes()
+    vendor = content.index(authority.certificate.public_bytes(Encoding.DER))
+    return authority, content, range(vendor - 16, len(content))
+
+
+@given(data=st.data())
+def test_whatever_a_signature_holds_it_is_somebody_s_or_nobody_s(
+    signed: tuple[Authority, bytes, range],
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    authority, whole, places = signed
+    content = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.sampled_from(places))
+        content[at] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "signed.efi"
+    path.write_bytes(content)
+    for look in (
+        signature.signers,
+        signature.vendor_certificates,
+        lambda file: signature.leading_to(file, [authority.certificate]),
+    ):
+        try:
+            look(path)
+        except OperationError as problem:
+            assert "\n" not in str(problem)  # noqa: PT017 -- either is right
+
+
+@pytest.mark.parametrize("kind", ["06092a864886f70d010701", "06092a864886f70d010703"])
+def test_what_is_signed_in_another_form_is_not_signed(tmp_path: Path, kind: str) -> None:
+    """PKCS #7 data and enveloped data, where firmware looks for signed data."""
+    content = bytes.fromhex(kind)
+    entry = b"\x30" + bytes([len(content)]) + content
+    table = struct.pack("<IHH", 8 + len(entry), 0x200, 2) + entry
+    whole = bytearray(program({}))
+    struct.pack_into("<II", whole, 0x58 + 112 + 4 * 8, len(whole), len(table))
+    path = tmp_path / "odd.efi"
+    path.write_bytes(bytes(whole) + table)
+    assert pe.signatures(path) == (entry,)
+    assert signature.signers(path) == ()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x57"), (b"\x0c\x06Signer", b"\x0a\x06Signer")],
+    ids=["version", "name"],
+)
+def test_certificates_that_cannot_be_read_are_nobody_s(
+    signed: tuple[Authority, bytes, range], tmp_path: Path, right: bytes, wrong: bytes
+) -> None:
+    """Some of it is read late, when somebody asks for a name."""
+    authority, whole, _ = signed
+    assert whole.count(right) >= 2
+    path = tmp_path / "shim.efi"
+    path.write_bytes(whole.replace(right, wrong))
+    assert signature.signers(path) == ()
+    assert signature.leading_to(path, [authority.certificate]) == ()
+    with pytest.raises(OperationError, match="trusts a certificate that cannot be read"):
+        signature.vendor_certificates(path)

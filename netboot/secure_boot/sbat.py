@@ -4,6 +4,7 @@ Each program carries lines ``component,generation,…``; shim carries which gene
 least it starts (shim's ``SBAT.md``). A component that shim does not name is not refused.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 
@@ -13,6 +14,7 @@ LEVELS = ".sbatlevel"
 _LEVELS = struct.Struct("<III")
 """A version, which is 0, and where ``previous`` and ``latest`` begin, counted from behind it."""
 _COUNTED_FROM = 4
+_GENERATION = re.compile(r"[0-9]{1,9}")
 
 Generations = Mapping[str, int]
 """Component → generation."""
@@ -23,7 +25,7 @@ def generations(text: bytes) -> Generations:
     found: dict[str, int] = {}
     for line in text.partition(b"\0")[0].decode("utf-8", "replace").splitlines():
         fields = line.strip().split(",")
-        if len(fields) > 1 and fields[0] and fields[1].isascii() and fields[1].isdecimal():
+        if len(fields) > 1 and fields[0] and _GENERATION.fullmatch(fields[1]):
             found[fields[0]] = int(fields[1])
     return found
 
@@ -39,6 +41,8 @@ def levels(section: bytes) -> tuple[Generations, Generations]:
     version, *places = _LEVELS.unpack_from(section)
     if version != 0:
         raise ValueError(f"it is of version {version}")
+    if max(places) + _COUNTED_FROM >= len(section):
+        raise ValueError("it ends before what it says is in it")
     previous, latest = (generations(section[place + _COUNTED_FROM :]) for place in places)
     return previous, latest
 

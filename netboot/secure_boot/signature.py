@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
 from cryptography.x509.oid import NameOID
@@ -32,6 +32,8 @@ _LIST = struct.Struct("<16sIII")
 _OWNER = 16
 """Bytes before each certificate of a list that say who put it there."""
 _LONG_FORM = 0x80
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
+"""What cryptography says of what is no certificate, or none of a kind it knows."""
 
 
 def leading_to(program: Path, trusted: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
@@ -73,17 +75,24 @@ def vendor_certificates(shim: Path) -> tuple[x509.Certificate, ...]:
     trusted = found[place : place + size]
     ders = _of_lists(trusted) if trusted.startswith(_X509) else filter(None, [trusted])
     try:
-        return tuple(x509.load_der_x509_certificate(der) for der in ders)
-    except ValueError:
+        return tuple(_named(x509.load_der_x509_certificate(der)) for der in ders)
+    except _UNREADABLE:
         raise OperationError(f"{shim.name} trusts a certificate that cannot be read") from None
 
 
 def _inside(signature: bytes) -> list[x509.Certificate]:
     """The certificates a signature brings along, that of the signer first."""
     try:
-        return load_der_pkcs7_certificates(_without_padding(signature))
-    except ValueError:
+        return list(map(_named, load_der_pkcs7_certificates(_without_padding(signature))))
+    except _UNREADABLE:
         return []
+
+
+def _named(certificate: x509.Certificate) -> x509.Certificate:
+    """The same; its names are read when they are first asked for, so that is done here."""
+    _name(certificate.issuer)
+    _name(certificate.subject)
+    return certificate
 
 
 def _without_padding(der: bytes) -> bytes:
@@ -100,7 +109,7 @@ def _leads_to(certificate: x509.Certificate, trusted: x509.Certificate) -> bool:
         return True
     try:
         certificate.verify_directly_issued_by(trusted)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*_UNREADABLE, TypeError, InvalidSignature):
         return False
     return True
 
