@@ -1,4 +1,8 @@
-"""From packages to a machine: a built Debian, written to a blank disk, has the machine's name."""
+"""From packages to machines: a built Debian, written to a blank disk and again to the same one.
+
+The firmware tries the disk first, as that of a machine which is installed again by its BMC's
+one-time boot from the network.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +14,17 @@ from netboot.events import Kind
 from netboot.lab.machine import Machine
 from netboot.lab.namespaces import Lan
 from netboot.lab.site import Site
+from netboot.media.bootdisk import MIB, ROOT
+from tests import tiny_disk
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
-MAC = "52:54:00:00:00:01"
+MACS = "52:54:00:00:00:01", "52:54:00:00:00:02"
 DISK_MIB = 1536
 TIMEOUT = 600
 
 
-def test_a_blank_machine_becomes_a_debian_of_its_own_name(
+def test_a_machine_becomes_a_debian_of_its_own_name_and_once_more_of_another_name(
     lan: Lan, site: Site, built: Callable[[str], model.Image], tmp_path: Path
 ) -> None:
     built("debian-13-disk")
@@ -27,10 +33,42 @@ def test_a_blank_machine_becomes_a_debian_of_its_own_name(
         file.truncate(DISK_MIB << 20)
     variables = ("countdown=1", "console=ttyS0,115200n8", "ssh_authorized_keys=ssh-ed25519 AAAA me")
     options = [word for variable in variables for word in ("--set", variable)]
-    site.netboot("node", "add", "n1", "--mac", MAC, "--profile", "local", *options)
+    site.netboot("node", "add", "n1", "--mac", MACS[0], "--profile", "local", *options)
     site.serve()
     site.netboot("node", "install", "n1", "--image", "debian-13-disk")
-    machine = Machine(lan, "n1", [MAC], "uefi", disk=disk)
+    machine = Machine(lan, "n1", [MACS[0]], "uefi", disk=disk)
+    tries_first(machine, "disk0")
     machine.power_on()
     site.wait_for_event("n1", Kind.JOB, TIMEOUT, "install done")
-    machine.wait_for_serial("n1 login:", TIMEOUT)
+    becomes(machine, "n1", disk)
+
+    site.netboot("node", "set", "n1", "--set", "hostname=another")
+    site.netboot("node", "install", "n1", "--reinstall")
+    tries_first(machine, "nic0")
+    machine.reset()
+    machine.wait_for_serial("netboot: choosing a disk", TIMEOUT)
+    tries_first(machine, "disk0")
+    machine.wait_for_serial("netboot: done; starting from", TIMEOUT)
+    becomes(machine, "another", disk)
+
+    machine.close()
+    bios = Machine(lan, "bios", [MACS[1]], "bios", disk=disk)
+    tries_first(bios, "disk0")
+    bios.power_on()
+    bios.wait_for_serial("Linux version ", TIMEOUT)
+
+
+def tries_first(machine: Machine, device: str) -> None:
+    """Have the firmware try a device first, from the next start on."""
+    other = {"nic0": "disk0", "disk0": "nic0"}[device]
+    machine.set_bootindex(device, -1)
+    machine.set_bootindex(other, 1)
+    machine.set_bootindex(device, 0)
+
+
+def becomes(machine: Machine, name: str, disk: Path) -> None:
+    """Wait until a machine has started as what it was made, on all of its disk."""
+    machine.wait_for_serial(f"{name} login:", TIMEOUT)
+    assert "Failed to start systemd-repart" not in machine.serial_text
+    grown = tiny_disk.file_system_size(disk, ROOT // MIB)
+    assert DISK_MIB * MIB - 2 * MIB < ROOT + grown < DISK_MIB * MIB

@@ -1,7 +1,8 @@
 """Machines whose NICs have no network boot, installed by virtual CDs of their BMCs.
 
-One BMC reads over HTTP, and has a bad day besides: it answers 503 before it takes the CD, and the
-reply to the reset gets lost. The other reads by NFS alone, from a share by somebody else's server.
+One, of UEFI, has a BMC that reads over HTTP, and has a bad day besides: it answers 503 before it
+takes the CD, and the reply to the reset gets lost. The other, of BIOS, has one that reads by NFS
+alone, from a share by somebody else's server.
 """
 
 from pathlib import Path
@@ -13,20 +14,22 @@ from netboot.lab.site import Site, kinds
 from netboot.lab.up.file import read
 from netboot.lab.up.lab import Lab
 from tests.boot_code import boot_sector
+from tests.uefi_disk import bootable
 from tests.waiting import await_
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
 TIMEOUT = 300
 FROM_DISK, FROM_SCRIPT = "started from disk", "started by its own script"
-MACHINE = "firmware: bios, memory: 256, disks: [./disk.img], boot: [disk]"
+BIOS = "firmware: bios, memory: 256, disks: [./bios.img], boot: [disk]"
+UEFI = "firmware: uefi, memory: 256, disks: [./uefi.img], boot: [disk]"
 LAB = f"""
 nodes:
   http:
-    {{{MACHINE}, bmc: {{protocols: [redfish], faults: [
+    {{{UEFI}, bmc: {{protocols: [redfish], faults: [
       {{kind: busy, method: POST, path: InsertMedia, retry_after: 1}},
       {{kind: drop, method: POST, path: ComputerSystem.Reset}}]}}}}
-  nfs: {{{MACHINE}, bmc: {{protocols: [redfish], personality: h3c}}}}
+  nfs: {{{BIOS}, bmc: {{protocols: [redfish], personality: h3c}}}}
 """
 SHARE = "/srv/netboot"
 GANESHA = Path(__file__).parent.parent / "docker/ganesha.conf"
@@ -45,7 +48,8 @@ reboot
 def test_nodes_are_installed_via_media_and_their_bmcs_keep_no_cd(
     tmp_path: Path, images: Path
 ) -> None:
-    (tmp_path / "disk.img").write_bytes(boot_sector(FROM_DISK).ljust(1 << 20, b"\0"))
+    bootable(tmp_path / "uefi.img", images / "ipxe/current/ipxe.efi", FROM_DISK)
+    (tmp_path / "bios.img").write_bytes(boot_sector(FROM_DISK).ljust(1 << 20, b"\0"))
     (tmp_path / "lab.yaml").write_text(LAB, "utf-8")
     for kind, name, text in (("profiles", "proof.toml", PROFILE), ("ipxe", "proof.ipxe", SCRIPT)):
         (tmp_path / "templates" / kind).mkdir(parents=True)

@@ -3,7 +3,6 @@
 The target is tgt and wants CHAP; the firmware's initiator is QEMU's own.
 """
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from netboot.lab.up.file import read
 from netboot.lab.up.lab import Lab, LabNode
 from netboot.volume import initiator
 from tests.iscsi_target import IQN, LUN, Chap, Target
+from tests.uefi_disk import bootable
 from tests.waiting import await_
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
@@ -34,7 +34,7 @@ nodes:
 
 
 def test_a_volume_is_booted_while_it_is_set_and_not_after(tmp_path: Path, images: Path) -> None:
-    disk = bootable(tmp_path, images / "ipxe/current/ipxe.efi")
+    disk = bootable(tmp_path / "disk.img", images / "ipxe/current/ipxe.efi", FROM_LUN)
     (tmp_path / "lab.yaml").write_text(LAB, "utf-8")
     with Lab(read(tmp_path / "lab.yaml")) as lab:
         node, machine = lab.nodes["n1"], lab.nodes["n1"].machine
@@ -58,23 +58,6 @@ def test_a_volume_is_booted_while_it_is_set_and_not_after(tmp_path: Path, images
         machine.program.wait_for(FROM_NETWORK, TIMEOUT, since=since)
         assert FROM_LUN not in machine.program.text_since(since)
         await_(lambda: initiator("n1") not in target.initiators(), "its firmware logs out")
-
-
-def bootable(folder: Path, loader: Path) -> Path:
-    """A disk that is one FAT, from which UEFI starts an iPXE that says so."""
-    disk, script = folder / "disk.img", folder / "autoexec.ipxe"
-    script.write_text(f"#!ipxe\necho {FROM_LUN}\nsleep 3600\n", "ascii")
-    with disk.open("wb") as file:
-        file.truncate(8 << 20)
-    for words in (
-        ["mformat", "-i", disk, "::"],
-        ["mmd", "-i", disk, "::EFI", "::EFI/BOOT"],
-        ["mcopy", "-i", disk, loader, "::EFI/BOOT/BOOTX64.EFI"],
-        ["mcopy", "-i", disk, script, "::"],
-        ["mcopy", "-i", disk, script, "::EFI/BOOT/"],
-    ):
-        subprocess.run(words, check=True)
-    return disk
 
 
 def register(site: Site, node: LabNode) -> None:

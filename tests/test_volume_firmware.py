@@ -1,5 +1,6 @@
 """A machine without a disk: OVMF, iPXE, a real iSCSI target, and Debian on its LUN."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 MAC = "52:54:00:00:00:01"
 CHAP = Chap("n1", "0123456789abcdef")
 WRONG = "fedcba9876543210"
+LUN_MIB = 1100
+"""More than the image has."""
 TIMEOUT = 400
 CHANGES = """
 write ssh_host_ed25519_key /etc/ssh/ssh_host_ed25519_key
@@ -31,13 +34,14 @@ write slow.conf /etc/systemd/system.conf.d/slow.conf
 
 @pytest.fixture
 def lun(lan: Lan, built: Callable[[str], Image]) -> Path:
-    """Debian on a disk of its own, which an emulated machine on a busy one gets through.
+    """Debian on a larger disk of its own, which an emulated machine on a busy one gets through.
 
     It has SSH keys already, which take a minute to make, and systemd's patience with devices is
     longer than its 90 s.
     """
     disk, key = lan.directory / "lun.img", lan.directory / "ssh_host_ed25519_key"
     rawdisk.write(built("debian-13-iscsi"), disk, silent)
+    os.truncate(disk, LUN_MIB << 20)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     (lan.directory / "slow.conf").write_text("[Manager]\nDefaultDeviceTimeoutSec=15min\n")
     (lan.directory / "changes").write_text(CHANGES)
@@ -92,6 +96,7 @@ def test_a_machine_without_a_disk_starts_from_its_volume_once_the_secret_is_righ
     add_volume(site, target.portal, CHAP.secret)
     machine.reset()
     site.wait_for_event("n1", Kind.PROGRESS, TIMEOUT, "volume, v1 is attached")
+    machine.wait_for_serial(r"resized filesystem to 264\d{3}", TIMEOUT)  # of 4 KiB each: all of it
     machine.wait_for_serial(r"login: ", TIMEOUT)
     assert "Initiator: iqn.2026-01.internal.netboot:n1 " in target.initiators()
     said = machine.serial_text + site.netboot("timeline", "n1", "--json").stdout
