@@ -53,7 +53,7 @@ class Job:
         deadline: when the stage must be over; None for one that has no limit.
         due: when the next turn is to be taken at the latest; an event may bring it forward.
         attempt: how often it was begun: 1, and one more for each retry.
-        cancelling: somebody asked to have it cancelled, and a turn is running.
+        cancelling: somebody asked to have it cancelled, and a turn is to end it.
         outcome: how it ended, one clause: for a failed one the reason and its usual cause.
         fence: counts the leases; only the holder of the newest may write.
         owner: who holds the lease, None between turns.

@@ -116,7 +116,7 @@ class Learning:
         """``mac`` fetched its script; whether that is news worth keeping beyond this run."""
         lesson = self._kept(mac)
         before = lesson.worked or NOTHING
-        worked = replace(lesson.now, why=_KEPT if lesson.now != NOTHING else "")
+        worked = NOTHING if lesson.now == NOTHING else replace(lesson.now, why=_KEPT)
         lesson.now = lesson.worked = worked
         lesson.asked, lesson.loaded, lesson.scripted = 0, False, True
         return worked != before
@@ -133,8 +133,9 @@ class Learning:
         """The lesson of ``mac``, which is now the newest."""
         lesson = self._lessons.get(mac)
         if lesson is None:
-            lesson = _Lesson()
-        self._keep(mac, lesson)
+            self._keep(mac, lesson := _Lesson())
+        else:
+            self._lessons.move_to_end(mac)
         return lesson
 
     def _keep(self, mac: Mac, lesson: _Lesson) -> None:

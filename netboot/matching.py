@@ -11,7 +11,8 @@ on thousands of machines: no node may claim it and no client is known by it.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from netboot.model import Client, Mac, Node
 
@@ -80,8 +81,7 @@ _TEXT = re.compile(rf"[ -~]{{1,{MAX_TEXT}}}")
 _ONE_CHARACTER = re.compile(r"(.)\1*")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Which node a client is.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import NewType
 Mac = NewType("Mac", str)
 """A 48-bit hardware address as twelve lower-case hexadecimal digits with colons."""
 
+_CANONICAL = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
 _MAC = re.compile(r"([0-9a-f]{2})([:-]?)(?:[0-9a-f]{2}\2){4}[0-9a-f]{2}")
 
 
@@ -19,6 +20,8 @@ def parse_mac(text: str) -> Mac:
     Raises:
         ValueError: the text is no unicast hardware address; the message is a sentence.
     """
+    if _CANONICAL.fullmatch(text):  # nearly always, and what all the rest comes to
+        return Mac(text)
     lowered = text.strip().lower()
     if not _MAC.fullmatch(lowered):
         raise ValueError(f"{text!r} is not a MAC address such as 52:54:00:12:34:56")

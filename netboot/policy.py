@@ -95,8 +95,9 @@ def decide(
         profile, reason = _obeying(override, profile, reason, rules)
     notice = ""
     if profile is not None and _is_over(rules.profiles[profile], match, installed=installed):
+        wipes = rules.profiles[profile].wipes
+        said, notice = _unasked(profile, match) if wipes else _over(match, installed=installed)
         profile = LOCAL if LOCAL in rules.profiles else None
-        said, notice = _over(match, installed=installed)
         reason = f"{reason}; {said}"
     if profile is None:
         return Decision(Verdict.IGNORE, (reason,))
@@ -104,7 +105,8 @@ def decide(
         decision = _signed(client, match.node, profile, reason, learned, rules)
     else:
         decision = _answer(client, match, profile, reason, learned, rules)
-    decision = replace(decision, notice=notice)
+    if notice:
+        decision = replace(decision, notice=notice)
     if override is None or decision.verdict is Verdict.IGNORE:
         return decision
     return replace(decision, override=override)
@@ -224,9 +226,24 @@ def _by_state(node: Node, reason: str, rules: Rules, *, installed: bool) -> tupl
 
 
 def _is_over(profile: Profile, match: Match | None, *, installed: bool) -> bool:
-    """Whether the profile's installation is not to begin, or to begin again: it would erase."""
-    asked = match is None or match.node.state in _ERASES
+    """Whether the profile's installation is not to begin, or to begin again: it would erase.
+
+    One that does nothing but erase is asked for by a wipe, never by having it for a profile.
+    """
+    if profile.wipes:
+        asked = match is not None and match.node.state is State.WIPING
+    else:
+        asked = match is None or match.node.state in _ERASES
     return profile.erases and (installed or not asked)
+
+
+def _unasked(profile: str, match: Match | None) -> tuple[str, str]:
+    """Why a profile that only erases is not given, and nothing for the machine's own screen."""
+    said = f"profile {profile} erases disks, and nobody asked for that, so it starts from its disk"
+    if match is None:
+        return said, ""
+    name = match.node.name
+    return f"{said}; `netboot node wipe {name} --confirm {name}` does", ""
 
 
 def _over(match: Match | None, *, installed: bool) -> tuple[str, str]:

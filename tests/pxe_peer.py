@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
 from copy import copy
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +32,7 @@ T = TypeVar("T")
 def golden(name: str, mac: str, **fields: str | int) -> Message:
     """What real firmware sent, as the machine with ``mac`` would send it now."""
     captured = dhcp4.parse((GOLDEN / f"{name}.bin").read_bytes())
-    return replace(captured, chaddr=Mac(mac), xid=random.getrandbits(32), **fields)  # type: ignore[arg-type]
+    return captured._replace(chaddr=Mac(mac), xid=random.getrandbits(32), **fields)  # type: ignore[arg-type]
 
 
 class PxeClient:
@@ -90,7 +89,7 @@ class PxeClient:
         """The boot file the server acknowledges on port 4011, "" where it does not."""
         request = golden(packet, mac, ciaddr=str(self.host.address))
         options = {**request.options, iana.OPT_SERVER_ID: socket.inet_aton(self.server)}
-        request = replace(request, options=options)
+        request = request._replace(options=options)
         self._pxe.sendto(dhcp4.build(request), (self.server, iana.PXE_PORT))
         for message, address in replies(self._pxe, iana.PXE_PORT, SILENCE):
             if message.xid == request.xid and address == self.server:

@@ -35,17 +35,24 @@ from netboot.store.restore import KeyFile, Restored
 from netboot.store.sqlite import engine_for
 from netboot.store.store import Store
 from netboot.store.trouble import NoRoom
+from netboot.store.volume_shapes import NewVolume
+from netboot.volume import Volume
 
 M1 = Mac("52:54:00:00:00:01")
-N1 = Node("n1", (M1,), "debian-12", {"rack": "a"}, {"hostname": "n1"}, serial="S1")
+N1 = Node(
+    "n1", (M1,), "debian-12", {"rack": "a"}, {"hostname": "n1"}, serial="S1", secure_boot=True
+)
 OTHER = Node("other", (Mac("52:54:00:00:00:09"),), "local")
 SEALED = b"\x00sealed\xff"
+V1 = Volume("v1", "iqn.2026-01.com.example:disk1", "192.0.2.5", 3260, 1, "n1")
 BMC = BmcChange(address=parse_address("redfish://bmc1"), user="root", sealed=SEALED)
 
 
 def fill(store: Store) -> None:
     store.add(N1, bmc=BMC)
     store.set_group("racks", GroupChange(labels={"rack": "a"}, vars={"k": "ü\U0001f600"}))
+    store.add_volume(NewVolume(V1, SEALED))
+    store.attach_volume("v1", "n1")
     store.keep_hardware("n1", Hardware(model="R650"))
     store.remember_rung("R650", BootTarget.PXE, Rung.FULL_BODY)
     store.append_numbered("run", [(7, Event(Kind.OFFER, M1, "n1", "shown", {"n": 1}, 12.5))])
@@ -56,6 +63,7 @@ def content(store: Store) -> object:
         store.list(),
         store.groups(),
         dict(store.bmcs()),
+        [(kept, kept.sealed) for kept in store.volumes()],
         store.inspected("n1"),
         dict(store.rungs("R650")),
         [(record.id, record.event) for record in store.timeline("n1")],

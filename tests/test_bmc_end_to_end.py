@@ -1,5 +1,6 @@
 """The commands people type, to `netboot serve`, to BMCs, to machines with real firmware."""
 
+import json
 import shlex
 import shutil
 import sys
@@ -105,12 +106,24 @@ class Operator:
         self.site.host.run(command, text_input=FACADE_PASSWORD, timeout=TIMEOUT)
 
 
-def nodes_file(lab: Lab) -> str:
-    """All machines of a lab, with the profile that says where they are."""
-    return "".join(
-        f"- {{name: {name}, macs: ['{node.machine.macs[0]}'], profile: proof}}\n"
+def nodes_file(lab: Lab, password: Path) -> str:
+    """All machines of a lab with their BMCs, and the profile that says where they are."""
+    nodes = [
+        {
+            "name": name,
+            "macs": list(node.machine.macs),
+            "profile": "proof",
+            "labels": {"redfish": "facade"} if name == "facade" else {},
+            "bmc": {
+                "address": node.bmcs[0],
+                "user": "admin",
+                "password": f"file:{password}",
+                **({"tls": f"sha256:{node.fingerprint}"} if node.fingerprint else {}),
+            },
+        }
         for name, node in lab.nodes.items()
-    )
+    ]
+    return json.dumps(nodes)  # which is YAML
 
 
 @pytest.fixture(scope="module")
@@ -136,15 +149,8 @@ def operator(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         found = Operator(lab, Site(lan, own, "http://mirror.invalid/debian", settings=settings))
         found.types(f"netboot image add rescue {folder}/rescue.iso")
         found.site.serve()
-        (folder / "nodes.yaml").write_text(nodes_file(lab), "utf-8")
+        (folder / "nodes.yaml").write_text(nodes_file(lab, folder / "password"), "utf-8")
         found.types(f"netboot node import {folder}/nodes.yaml")
-        for name, node in lab.nodes.items():
-            pin = f"--bmc-fingerprint {node.fingerprint}" if node.fingerprint else ""
-            found.types(
-                f"netboot node set {name} --bmc {node.bmcs[0]} --bmc-user admin"
-                f" --bmc-password-file {folder}/password {pin}"
-            )
-        found.types("netboot node set facade --label redfish=facade")
         yield found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netboot.events import Kind
-from netboot.lab.machine import FirmwareKind, Machine
+from netboot.lab.machine import Machine
 from netboot.lab.namespaces import Host, Lan
 from netboot.lab.site import Site, kinds
 from netboot.media.cpio import pack
@@ -93,13 +93,12 @@ def installing(lan_with_dhcp: Lan, images: Path) -> Site:
     return site
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_a_machine_is_installed_once_and_then_starts_from_its_disk(
-    lan_with_dhcp: Lan, installing: Site, firmware: FirmwareKind
+    lan_with_dhcp: Lan, installing: Site
 ) -> None:
     site = installing
     site.serve()
-    machine = Machine(lan_with_dhcp, "n1", [MAC], firmware)
+    machine = Machine(lan_with_dhcp, "n1", [MAC])  # tests/test_install_whole_loop.py has a BIOS
     machine.power_on()
     machine.wait_for_serial("answers: # as it is {{ written }}", 300)
     said = site.wait_for_event("n1", Kind.PROGRESS, 300)

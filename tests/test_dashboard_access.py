@@ -142,17 +142,15 @@ def test_axe_finds_nothing_serious_before_there_is_a_node(
         assert grave(page) == [], "the first page"
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_telephone_scrolls_one_way_only(browser: Browser, site: DashboardSite, path: str) -> None:
+def test_a_telephone_scrolls_one_way_only(browser: Browser, site: DashboardSite) -> None:
     with watched(browser, site, viewport=PHONE, has_touch=True) as seen:
-        page = seen.open(path)
-        shown(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-
-
-def test_an_installation_is_asked_on_a_telephone(browser: Browser, site: DashboardSite) -> None:
-    with watched(browser, site, viewport=PHONE, has_touch=True) as seen:
-        page = seen.open("#/nodes/n5")
+        page = seen.open()
+        for path in PAGES:
+            page.goto(f"{site.url}/{path}")
+            shown(page)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= PHONE["width"], path
+        page.goto(f"{site.url}/#/nodes/n5")
         page.get_by_role("button", name="Install…").tap()
         page.get_by_text("What its profile installs").tap()
         dialog = page.get_by_role("dialog")

@@ -130,3 +130,27 @@ def test_every_message_reaches_bootp_minimum(message: Message) -> None:
 def test_a_file_name_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="128"):
         dhcp4.build(Message(iana.BOOTREPLY, 1, MAC, file=b"x" * 129))
+
+
+def _put_together(data: bytes) -> dict[int, bytes] | str:
+    options: dict[int, bytes] = {}
+    try:
+        for code, value in dhcp4.split_options(data):
+            options[code] = options.get(code, b"") + value
+    except MalformedPacket as problem:
+        return str(problem)
+    return options
+
+
+@given(st.binary(max_size=40), st.integers(0, 4))
+@example(b"\x00\x01\x02ab\x01\x01c\xff\x01", 0)
+@example(b"\x01\x02a", 0)
+@example(b"\x01", 0)
+def test_options_read_in_one_go_are_those_read_one_by_one(data: bytes, start: int) -> None:
+    options: dict[int, bytes] = {}
+    try:
+        dhcp4._collect(data, options, start)
+    except MalformedPacket as problem:
+        assert str(problem) == _put_together(data[start:])  # noqa: PT017 -- both may refuse
+    else:
+        assert options == _put_together(data[start:])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netboot.boot import udp
 from netboot.boot.source import BytesSource
-from netboot.model import Mac
+from netboot.model import Mac, parse_mac
 from netboot.wire import iana, pxe, tftp, udp4
 from netboot.wire.blocks import MAX_AHEAD, READ_AHEAD, OctetBlocks
 from netboot.wire.dhcp4 import Message
@@ -77,6 +77,12 @@ def test_a_machine_uuid_is_what_the_standard_library_reads(value: bytes) -> None
     client = pxe.identify(Message(iana.BOOTREQUEST, 1, Mac("52:54:00:00:00:01"), options))
     assert client is not None
     assert client.uuid == str(uuid.UUID(bytes_le=value))
+
+
+@given(st.binary(min_size=6, max_size=6).map(lambda octets: bytes([octets[0] & 0xFE]) + octets[1:]))
+def test_an_address_in_the_usual_form_is_read_as_in_any_other(octets: bytes) -> None:
+    assert {parse_mac(octets.hex(between)) for between in (":", "-")} == {octets.hex(":")}
+    assert parse_mac(octets.hex(":").upper()) == octets.hex(":")
 
 
 @given(st.binary(max_size=600))

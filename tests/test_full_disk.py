@@ -227,10 +227,10 @@ def test_files_of_ones_own_for_which_there_is_no_room_leave_those_that_were_ther
     *_, line = refused.stderr.splitlines()
     assert refused.returncode == 1
     assert line == f"netboot: own: No space left on device; what was there is kept; {GUIDE}"
-    assert site.netboot("image", "verify", "own").stdout.endswith("1 files good\n")
+    assert site.netboot("image", "verify", "own").stdout.endswith("1 file good\n")
     large.write_bytes(bytes(1 << 20))
     site.netboot("image", "add", "own", f"{large}=file")  # what it had taken is given back
-    assert site.netboot("image", "verify", "own").stdout.endswith("1 files good\n")
+    assert site.netboot("image", "verify", "own").stdout.endswith("1 file good\n")
 
 
 @pytest.mark.parametrize("whose", ["server", "client"])

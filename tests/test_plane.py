@@ -335,7 +335,7 @@ class TestTransfers:
         self, desk: Desk, name: str, status: int, sent: int, complete: bool, kind: Kind | None
     ) -> None:
         desk.machines.heard(KNOWN, PEER)
-        desk.plane.sent(SentFile(PEER, name, 9, sent, status, complete, 0.5, ""))
+        desk.plane.sent(SentFile(PEER, name, 9, sent, status, complete, 0.5))
         assert [kind for kind, _ in desk.said()] == ([] if kind is None else [kind])
 
     @pytest.mark.parametrize(("unknown", "whose"), [("local", UNKNOWN), ("ignore", None)])

@@ -142,7 +142,7 @@ def test_an_architecture_nobody_listed_is_named_by_its_number() -> None:
 
 
 SIGNED = {"sb/bootx64.efi": "", "sb/bootaa64.efi": "is not signed", "ipxe.efi": "is not signed"}
-SECURE = replace(M1, node=replace(N1, secure_boot=True))
+SECURE = M1._replace(node=replace(N1, secure_boot=True))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_machine_with_secure_boot_gets_the_signed_loader(
 def test_a_machine_with_secure_boot_gets_nothing_its_firmware_would_refuse(
     client: Client, loader: str | None, said: str
 ) -> None:
-    match = replace(SECURE, node=replace(SECURE.node, loader=loader))
+    match = SECURE._replace(node=replace(SECURE.node, loader=loader))
     decision = decide(client, match, Rules(PROFILES, signed=SIGNED))
     assert (decision.verdict, decision.profile) == (Verdict.IGNORE, None)
     assert said in decision.reasons[-1]

@@ -138,3 +138,20 @@ def test_the_profiles_that_states_boot_are_shipped() -> None:
 def test_who_asks_for_an_installation_means_no_profile_that_only_erases() -> None:
     scrub = Profile("scrub", "ipxe/linux.ipxe", wipes=True)
     assert installing({**PROFILES, "scrub": scrub}) == {"debian-12"}
+
+
+@pytest.mark.parametrize("state", [State.ENROLLED, State.AVAILABLE, State.INSTALLED])
+def test_a_profile_that_only_erases_is_given_to_nobody_who_did_not_ask_by_name(
+    state: State,
+) -> None:
+    """Nobody said twice that this machine's disks are to be erased."""
+    decision = boots(state, profile="wipe")
+    assert decision.profile == "local"
+    assert "profile wipe erases disks, and nobody asked for that" in decision.reasons[0]
+    assert "`netboot node wipe n1 --confirm n1` does" in decision.reasons[0]
+
+
+def test_nor_to_machines_that_nobody_registered() -> None:
+    stranger = decide(IPXE, None, Rules(PROFILES, unknown="wipe"))
+    assert stranger.profile == "local"
+    assert "profile wipe erases disks, and nobody asked for that" in stranger.reasons[0]

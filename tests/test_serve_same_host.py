@@ -3,7 +3,6 @@
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -83,7 +82,7 @@ def bound(address: str, port: int) -> socket.socket:
 
 def relayed(agent: socket.socket, asked: Message) -> tuple[list[Message], list[Message]]:
     """What comes back to the relay for one DISCOVER: offers of an address, and of a boot file."""
-    agent.sendto(dhcp4.build(replace(asked, giaddr=RELAY_INSIDE, hops=1)), (SERVER, 67))
+    agent.sendto(dhcp4.build(asked._replace(giaddr=RELAY_INSIDE, hops=1)), (SERVER, 67))
     came = list(replies(agent, iana.DHCP_SERVER_PORT, 5))
     assert {source for _, source in came} == {TOWARDS_RELAY}  # the route says so to both
     offers = [message for message, _ in came if message.xid == asked.xid]
@@ -148,7 +147,7 @@ class TestBehindARelay:
     ) -> None:
         plain = golden(UEFI, OTHER)
         options = {53: bytes([iana.DISCOVER])}
-        [lease], ours = relayed(agent, replace(plain, options=options))
+        [lease], ours = relayed(agent, plain._replace(options=options))
         assert lease.yiaddr.startswith("10.99.0.1")
         assert ours == []
         assert serving.process.poll() is None
@@ -170,7 +169,7 @@ class TestBehindARelay:
         _, [_offer] = relayed(agent, golden(UEFI, MACHINE))
         asked = golden(UEFI_4011, MACHINE, ciaddr=RELAY_INSIDE)
         told = {iana.OPT_SERVER_ID: socket.inet_aton(TOWARDS_RELAY)}
-        asked = replace(asked, options={**asked.options, **told})
+        asked = asked._replace(options={**asked.options, **told})
         with relay.inside(lambda: bound(RELAY_INSIDE, iana.PXE_PORT)) as machine:
             machine.sendto(dhcp4.build(asked), (TOWARDS_RELAY, iana.PXE_PORT))
             ack, source = next(replies(machine, iana.PXE_PORT, 60))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from netboot.cli import simulate
 from netboot.cli.simulate import Options, make_plan
 from netboot.errors import ConfigError
 from netboot.model import Mac
@@ -14,6 +15,7 @@ from netboot.simulate.machine import Kind, Machine, Outcome, Stage, Stop
 from netboot.simulate.report import MAX_LISTED, document, lines, percentile
 from netboot.simulate.run import Plan, Run
 from netboot.survey.network import Interface
+from netboot.survey.sockets import Holder
 
 INTERFACES = [
     Interface("eth0", "10.0.0.50", 24, "52:54:00:00:00:99", 1500),
@@ -114,6 +116,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "addresses": ({"addresses": "10.1.0.1-x"}, "--addresses", "must be an IPv4 address"),
     "giaddr": ({"giaddr": "relay"}, "--giaddr", "must be an IPv4 address"),
 }
+
+
+@pytest.mark.parametrize("there", [None, Holder(812, "netboot", "0.0.0.0")], ids=["none", "one"])  # noqa: S104 -- a value
+def test_a_boot_server_on_the_same_host_is_said_to_hear_nothing(there: Holder | None) -> None:
+    said = "\n".join(simulate._unheard(there))
+    assert ("netboot (pid 812) on this host" in said) is (there is not None)
+    assert ("  run this on another host" in said) is (there is not None)
 
 
 @pytest.mark.parametrize("name", REFUSED)

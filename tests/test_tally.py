@@ -1,7 +1,5 @@
 """What the boot program counts of DHCP: every request once, and by words of fixed sets only."""
 
-from dataclasses import replace
-
 import pytest
 
 from netboot.boot import tally
@@ -17,7 +15,7 @@ OURS = b"\xc0\x00\x02\x01"
 def request(server: bytes = b"\xc0\x00\x02\x09", arch: int = 7) -> dhcp4.Message:
     asked = discover(arch=arch)
     more = {iana.OPT_MESSAGE_TYPE: bytes([iana.REQUEST]), iana.OPT_SERVER_ID: server}
-    return replace(asked, options={**asked.options, **more})
+    return asked._replace(options={**asked.options, **more})
 
 
 def test_what_came_of_each_request() -> None:
@@ -41,7 +39,7 @@ def test_what_came_of_port_4011(decision: object, result: str) -> None:
     responder = Responder(decision)  # type: ignore[arg-type]
     responder.proxy._pxe = responder  # type: ignore[assignment]
     responder.send = lambda *_: None  # type: ignore[method-assign]
-    asked = replace(request(OURS), ciaddr=MACHINE[0])
+    asked = request(OURS)._replace(ciaddr=MACHINE[0])
     responder.proxy._on_pxe_port(dhcp4.build(asked), MACHINE, "192.0.2.1")
     assert responder.proxy.tally.requests() == {f"x64 {result}": 1}
 

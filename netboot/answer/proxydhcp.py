@@ -6,6 +6,7 @@ each shape is laid out, once as an OFFER on port 67 and once as an ACK on port 4
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netboot.decision import Decision, Shape, Verdict
 from netboot.model import Client, Firmware, Mac, Server
@@ -60,8 +61,7 @@ _ACKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply: its form and what is spliced into it.
 
     Attributes:

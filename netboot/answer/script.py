@@ -13,8 +13,8 @@ A script's names, the same for every template:
 - ``boot.mac``: the address this request was made for; ``boot.url``: where this boot's own files
   are, only where it has a token;
 - ``profile.name``, ``profile.description``, ``profile.installs``, ``profile.erases`` (also where it
-  installs nothing); ``profile.answer``, the answer file's kind, only where there is one; and
-  ``profiles``: what a menu may offer, each the same;
+  installs nothing), ``profile.wipes`` (it does nothing else); ``profile.answer``, the answer
+  file's kind, only where there is one; and ``profiles``: what a menu may offer, each the same;
 - ``volume.name``, ``volume.uri``, ``volume.initiator``, ``volume.chap`` (whether its target asks
   who logs in) and ``volume.failed`` (what to say where it fails): only where the node has a volume;
 - ``linux.kernel``, ``linux.initrds`` (URLs) and ``linux.args``: the profile's own, filled in;
@@ -246,6 +246,7 @@ def _profile_names(profile: Profile) -> Names:
         "description": profile.description,
         "installs": profile.installs,
         "erases": profile.erases,
+        "wipes": profile.wipes,
     }
     if profile.answer is not None:
         names["answer"] = profile.answer.kind.value

@@ -24,18 +24,19 @@ class Decisions:
 
     def __init__(self, decide: Callable[[Client, Learned], Decision]) -> None:
         self._decide = decide
-        self._made: OrderedDict[Mac, tuple[Client, Learned, Decision]] = OrderedDict()
+        self._made: OrderedDict[Mac, tuple[tuple[Client, Learned], Decision]] = OrderedDict()
         self._basis: tuple[object, ...] = ()
 
     def of(self, client: Client, learned: Learned, *basis: object) -> Decision:
         """What ``client`` gets; ``basis`` is whatever else decisions are made from, by value."""
         if basis != self._basis:
             self._made.clear()
-        self._basis = basis
+            self._basis = basis
+        asked = client, learned  # a tuple's comparison begins with whether they are the very same
         made = self._made.get(client.mac)
-        if made is not None and made[0] == client and made[1] == learned:
-            return made[2]
+        if made is not None and made[0] == asked:
+            return made[1]
         decision = self._decide(client, learned)
         if decision.verdict is not Verdict.IGNORE:  # strangers can be invented without end
-            remember(self._made, client.mac, (client, learned, decision), at_most=MAX_DECISIONS)
+            remember(self._made, client.mac, (asked, decision), at_most=MAX_DECISIONS)
         return decision

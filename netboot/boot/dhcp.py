@@ -114,23 +114,24 @@ class ProxyDhcp:
 
     def _on_dhcp_port(self, interface: str, payload: bytes) -> None:
         """Port 67: a DISCOVER gets an OFFER; a REQUEST to the other server tells an address."""
-        asked = self._asked.get((interface, chaddr(payload)))
+        key = interface, chaddr(payload)
+        asked = self._asked.get(key)
         if asked is None or asked.question != question(payload):
             asked = self._newly_asked(payload)
             if asked is None:
                 return
-        decision = self._plane.discovered(asked.client)
-        source = self._source(interface, asked.message.giaddr)
-        offer = asked.offers.get(decision.shape)
-        if offer is None or offer.decision != decision or offer.source != source:
-            offer = self._prepared((interface, chaddr(payload)), asked, decision, source)
+        relay = asked.message.giaddr
+        made_of = self._plane.discovered(asked.client), self._source(interface, relay)
+        offer = asked.offers.get(made_of[0].shape)
+        if offer is None or offer.made_of != made_of:
+            offer = self._prepared(key, asked, *made_of)
             if offer is None:
                 return
         packet = offer.packet(payload)
-        if asked.message.giaddr == NO_ADDRESS:
+        if relay == NO_ADDRESS:
             self._ports[interface].broadcast(packet)
         elif self._raw is not None:
-            self._raw.send(asked.message.giaddr, packet)
+            self._raw.send(relay, packet)
         self.tally.count(asked.client.arch, OFFERED)
         self._plane.exchanged(asked.client.mac, offer.notes)
 

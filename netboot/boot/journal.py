@@ -121,7 +121,8 @@ class Journal:
         """Write down one thing a machine asked or got."""
         if mac is not None:
             self._open.pop(mac, None)  # what it asks from now on comes after this
-        if (event := self._event(Note(kind, detail, data), mac, self._clock())) is not None:
+        note, node = Note(kind, detail, data), self._node(mac)
+        if (event := self._event(note, mac, node, self._clock())) is not None:
             self._put(event)
 
     def exchanged(self, mac: Mac, notes: tuple[Note, ...]) -> None:
@@ -177,15 +178,18 @@ class Journal:
             return
         if self._open.get(waiting.mac) is waiting:
             del self._open[waiting.mac]
+        node = self._node(waiting.mac)
         for note in waiting.notes:
             told = note if waiting.times == 1 else _repeated(note, waiting.times)
-            if (event := self._event(told, waiting.mac, waiting.time)) is not None:
+            if (event := self._event(told, waiting.mac, node, waiting.time)) is not None:
                 self._publish(event)
 
-    def _event(self, note: Note, mac: Mac | None, now: float) -> Event | None:
+    def _node(self, mac: Mac | None) -> str | None:
+        return None if mac is None else self._name_of(mac)
+
+    def _event(self, note: Note, mac: Mac | None, node: str | None, now: float) -> Event | None:
         """The event that ``note`` is, None where it is only counted."""
         kind, detail = note.kind, redact(note.detail)
-        node = self._name_of(mac) if mac is not None else None
         if mac is not None and self._is_noise(kind, mac, node, detail, now):
             self.drops[f"journal: repeated {kind.value}"] += 1
             return None
@@ -220,8 +224,8 @@ class Journal:
         if kind is Kind.SYSLOG:
             return True  # whoever hears it has allowances of its own
         if node is None:
-            return self._strangers.allows(kind.value, now)
-        return self._nodes.allows(f"{node} {kind.value}", now)
+            return self._strangers.allows(kind, now)
+        return self._nodes.allows(f"{node} {kind}", now)
 
 
 def _lately(before: float, now: float) -> bool:

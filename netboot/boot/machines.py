@@ -123,13 +123,12 @@ class Machines:
 
     def _decide(self, client: Client, learned: Learned) -> Decision:
         versions = self.installations.version, self.boot_once.version
-        basis = self.snapshot, self.rules, versions
-        return self._decisions.of(client, learned, *basis)
+        return self._decisions.of(client, learned, self.snapshot, self.rules, *versions)
 
     def _made(self, client: Client, learned: Learned) -> Decision:
         match = self.snapshot.match(client)
         if match is not None:
-            match = replace(match, node=self.boot_once.now(match.node))
+            match = match._replace(node=self.boot_once.now(match.node))
         done = self.installations.is_done(client.mac, None if match is None else match.node)
         return decide(client, match, self.rules, learned, installed=done)
 
@@ -182,7 +181,7 @@ class Machines:
             mac: whose address.
             said: a script request's query, with what SMBIOS says.
         """
-        client = replace(self._last_seen(mac), firmware=Firmware.IPXE)
+        client = self._now(mac, Firmware.IPXE)
         return client if said is None else described(client, said)
 
     def as_loaded(self, mac: Mac) -> Client:
@@ -193,7 +192,11 @@ class Machines:
 
     def as_grub(self, mac: Mac) -> Client:
         """``mac`` as it last described itself, by now as GRUB."""
-        return replace(self._last_seen(mac), firmware=Firmware.GRUB)
+        return self._now(mac, Firmware.GRUB)
+
+    def _now(self, mac: Mac, firmware: Firmware) -> Client:
+        seen = self._last_seen(mac)
+        return seen if seen.firmware is firmware else replace(seen, firmware=firmware)
 
     def _last_seen(self, mac: Mac) -> Client:
         return self._clients.get(mac) or Client(mac, Firmware.IPXE, Arch.X64)

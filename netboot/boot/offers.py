@@ -35,17 +35,16 @@ _WITHOUT_BOOTFILE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Offer:
     """The answer to a DISCOVER, as it was decided.
 
     Attributes:
-        source: our address that it is sent from.
+        made_of: the decision, and our address that it is sent from.
         notes: what the timeline is told.
     """
 
-    decision: Decision
-    source: str
+    made_of: tuple[Decision, str]
     notes: tuple[Note, ...]
     _packet: bytearray
 
@@ -56,7 +55,7 @@ class Offer:
         return self._packet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """A DISCOVER and its answers.
 
@@ -95,39 +94,45 @@ def prepare(
     payload = splice(templates[reply.form], reply)
     packet = udp4.build(Datagram(server.address, iana.DHCP_SERVER_PORT, *target, payload))
     notes = (asks(asked), _offers(asked.client, decision, reply))
-    return Offer(decision, server.address, notes, bytearray(packet))
+    return Offer((decision, server.address), notes, bytearray(packet))
 
 
 def asks(asked: Asked) -> Note:
     """What the timeline is told of a DISCOVER."""
-    giaddr = asked.message.giaddr
-    relay = {} if giaddr == NO_ADDRESS else {"relay": giaddr}
-    return _note(Kind.DISCOVER, sentence(asked.client), **_says(asked.client), **relay)
+    client = asked.client
+    kind = kind_of(client).name
+    return _discover_note(client.firmware, client.arch, kind, asked.message.giaddr)
 
 
 def sentence(client: Client) -> str:
     """``client`` asks, for a person."""
-    if client.firmware is Firmware.IPXE:
+    return _sentence(client.firmware, client.arch, kind_of(client).name)
+
+
+def _sentence(firmware: Firmware, arch: int, kind: str) -> str:
+    if firmware is Firmware.IPXE:
         return "iPXE asks"
-    return f"{kind_of(client).name} firmware asks (architecture {client.arch:#04x})"
+    return f"{kind} firmware asks (architecture {arch:#04x})"
 
 
 def _offers(client: Client, decision: Decision, reply: Reply) -> Note:
-    said = f"boot file {reply.bootfile}" if reply.bootfile else _WITHOUT_BOOTFILE[reply.form[0]]
-    return _note(
-        Kind.OFFER,
-        f"{said} ({decision.lesson})" if decision.lesson else said,
-        profile=decision.profile or "",
-        shape=reply.form[0].value,
-        why=decision.reasons[-1],
-        **_says(client),
-    )
-
-
-def _says(client: Client) -> dict[str, str | int]:
-    return {"arch": client.arch, "firmware": client.firmware.value}
+    shape, profile, why = reply.form[0], decision.profile or "", decision.reasons[-1]
+    said = shape, reply.bootfile, decision.lesson, profile, why
+    return _offer_note(client.firmware, client.arch, *said)
 
 
 @lru_cache(MAX_NOTES)
-def _note(kind: Kind, detail: str, **data: str | int) -> Note:
-    return Note(kind, detail, data)
+def _discover_note(firmware: Firmware, arch: int, kind: str, giaddr: str) -> Note:
+    relay = {} if giaddr == NO_ADDRESS else {"relay": giaddr}
+    data = {"arch": arch, "firmware": firmware.value, **relay}
+    return Note(Kind.DISCOVER, _sentence(firmware, arch, kind), data)
+
+
+@lru_cache(MAX_NOTES)
+def _offer_note(
+    firmware: Firmware, arch: int, shape: Shape, bootfile: str, lesson: str, profile: str, why: str
+) -> Note:
+    said = f"boot file {bootfile}" if bootfile else _WITHOUT_BOOTFILE[shape]
+    chosen = {"profile": profile, "shape": shape.value, "why": why}
+    data = {**chosen, "arch": arch, "firmware": firmware.value}
+    return Note(Kind.OFFER, f"{said} ({lesson})" if lesson else said, data)

@@ -21,7 +21,7 @@ def read_secret(file: Path, option: str, prompt: str, most: int) -> str:
         most: bytes it may have beside its line's end; one more is read, so that it can be refused.
 
     Raises:
-        ConfigError: it cannot be read, or is not UTF-8.
+        ConfigError: it cannot be read, is empty, or is not UTF-8.
     """
     if str(file) == STDIN and sys.stdin.isatty():
         prompted: str = click.prompt(prompt, hide_input=True, err=True)
@@ -33,6 +33,8 @@ def read_secret(file: Path, option: str, prompt: str, most: int) -> str:
         else:
             with file.open("rb") as opened:
                 raw = opened.read(length)
+        if not raw.strip(b"\r\n"):
+            raise ConfigError(COMMAND_LINE, option, f'= "{file}": is empty')
         return raw.decode()
     except OSError as error:
         problem = f'= "{file}": cannot be read: {error.strerror}'

@@ -17,6 +17,8 @@ from netboot.simulate.machine import STAGES, Kind, Machine, Outcome, Stage
 from netboot.simulate.report import document, lines
 from netboot.simulate.run import MAX_MACHINES, MAX_TIMEOUT, MAX_TRIES, Plan, Run
 from netboot.survey.network import Interface, all_interfaces
+from netboot.survey.sockets import Holder, holder
+from netboot.wire import iana
 
 FIRST_MAC = "52:54:00:5e:00:00"
 FIRST_PI_MAC = "dc:a6:32:5e:00:00"
@@ -111,7 +113,7 @@ def simulate(**options: Unpack[Options]) -> None:
     address on the interface, so run it on another host than the server's.
     """
     plan = make_plan(options, all_interfaces())
-    for line in _announced(plan):
+    for line in (*_announced(plan), *_unheard(holder("udp", iana.PXE_PORT))):
         click.echo(line, err=True)
     began = time.monotonic()
     outcomes = asyncio.run(_run(plan))
@@ -251,6 +253,17 @@ def _announced(plan: Plan) -> list[str]:
         f"  up to {plan.concurrency} at once, {plan.timeout:g} s each boot at most",
         "  DHCP broadcasts under their own hardware addresses; leases are given back",
         f"  port 4011, TFTP and HTTP from {addresses}",
+    ]
+
+
+def _unheard(server: Holder | None) -> list[str]:
+    """What to know where a boot server is on this very host."""
+    if server is None:
+        return []
+    held = f"{server} on this host holds UDP {iana.PXE_PORT}"
+    return [
+        f"{held}: a boot server does not hear what its own host broadcasts",
+        "  run this on another host, or in a network namespace",
     ]
 
 

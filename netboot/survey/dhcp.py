@@ -18,7 +18,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from itertools import islice
@@ -192,8 +192,7 @@ def _questions(interface: Interface, xid: int) -> list[bytes]:
         },
         flags=iana.BROADCAST_FLAG,
     )
-    inform = replace(
-        discover,
+    inform = discover._replace(
         chaddr=Mac(interface.mac),
         ciaddr=interface.address,
         options={

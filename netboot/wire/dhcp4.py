@@ -20,8 +20,9 @@ past the packet, a hardware address that is none).
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from socket import inet_aton, inet_ntoa
+from types import MappingProxyType
+from typing import NamedTuple
 
 from netboot.errors import MalformedPacket
 from netboot.model import Mac
@@ -41,8 +42,7 @@ _LONGEST_OPTION = 255
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 -- "none" in a header, not a bind address
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One DHCPv4 message over Ethernet.
 
     Attributes:
@@ -57,7 +57,7 @@ class Message:
     op: int
     xid: int
     chaddr: Mac
-    options: Mapping[int, bytes] = field(default_factory=dict)
+    options: Mapping[int, bytes] = MappingProxyType({})
     hops: int = 0
     secs: int = 0
     flags: int = 0
@@ -96,7 +96,7 @@ def parse(data: bytes) -> Message:
     if chaddr[0] & 1 or not any(chaddr[:6]):
         raise MalformedPacket("dhcp: chaddr is no machine's address")
     options: dict[int, bytes] = {}
-    _collect(data[HEADER.size :], options)
+    _collect(data, options, HEADER.size)
     overload = options.pop(iana.OPT_OVERLOAD, b"\0")[:1]
     if overload and overload[0] & _FILE_HOLDS_OPTIONS:
         _collect(file, options)
@@ -182,6 +182,14 @@ def split_options(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += 1 + length
 
 
-def _collect(data: bytes, options: dict[int, bytes]) -> None:
-    for code, value in split_options(data):
-        options[code] = options[code] + value if code in options else value
+def _collect(data: bytes, options: dict[int, bytes], position: int = 0) -> None:
+    """Add what ``split_options`` gives from ``position`` on, without a generator's cost."""
+    end = len(data)
+    while position < end and (code := data[position]) != iana.END:
+        position += 1
+        if code == iana.PAD:
+            continue
+        if position >= end or position + 1 + data[position] > end:
+            raise MalformedPacket("dhcp: an option runs past the end")
+        start, position = position + 1, position + 1 + data[position]
+        options[code] = options.get(code, b"") + data[start:position]
