@@ -15,9 +15,8 @@ from netboot.wire.dhcp4 import MINIMUM_SIZE, option
 
 _IDENTITY = Struct("!IHH4s")  # xid, secs, flags, ciaddr
 _IDENTITY_AT = 4
-_RELAY_AT = 24  # giaddr, then chaddr
+_SENDER = slice(24, 34)  # giaddr, chaddr
 _FILE_AT, _FILE_SIZE = 108, 128
-_MAC_SIZE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,8 @@ def splice(template: Template, reply: Reply) -> bytes:
     """
     packet = bytearray(template.prefix)
     _IDENTITY.pack_into(packet, _IDENTITY_AT, reply.xid, 0, reply.flags, inet_aton(reply.ciaddr))
-    packet[_RELAY_AT : _RELAY_AT + 4] = inet_aton(reply.giaddr)
-    chaddr = _RELAY_AT + 4
-    packet[chaddr : chaddr + _MAC_SIZE] = bytes.fromhex(reply.chaddr.replace(":", ""))
+    sender = inet_aton(reply.giaddr) + bytes.fromhex(reply.chaddr.replace(":", ""))
+    packet[_SENDER] = sender
     bootfile = reply.bootfile.encode("ascii")
     if len(bootfile) < _FILE_SIZE:
         packet[_FILE_AT : _FILE_AT + len(bootfile)] = bootfile

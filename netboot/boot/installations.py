@@ -47,6 +47,8 @@ class Installations:
 
     def is_done(self, mac: Mac, node: Node | None) -> bool:
         """Whether the installation that is wanted now has called home, by any of its addresses."""
+        if not self._done:
+            return False
         macs = {mac, *(() if node is None else node.macs)}
         return any(self._done.get(one, -1) >= _wanted(node) for one in macs)
 

@@ -18,7 +18,7 @@ from netboot.boot.tables import remember
 from netboot.decision import Decision, Learned, Verdict
 from netboot.events import Kind
 from netboot.learning import Learning
-from netboot.matching import described
+from netboot.matching import Match, described
 from netboot.model import (
     Arch,
     BootSource,
@@ -128,7 +128,7 @@ class Machines:
     def _made(self, client: Client, learned: Learned) -> Decision:
         match = self.snapshot.match(client)
         if match is not None:
-            match = match._replace(node=self.boot_once.now(match.node))
+            match = Match(self.boot_once.now(match.node), match.reason)
         done = self.installations.is_done(client.mac, None if match is None else match.node)
         return decide(client, match, self.rules, learned, installed=done)
 

@@ -152,7 +152,9 @@ def build(message: Message) -> bytes:
 
 def option(code: int, value: bytes) -> bytes:
     """One option; a value over 255 bytes is split (RFC 3396)."""
-    parts = [value[i : i + _LONGEST_OPTION] for i in range(0, len(value), _LONGEST_OPTION)] or [b""]
+    if len(value) <= _LONGEST_OPTION:
+        return bytes((code, len(value))) + value
+    parts = [value[i : i + _LONGEST_OPTION] for i in range(0, len(value), _LONGEST_OPTION)]
     return b"".join(bytes([code, len(part)]) + part for part in parts)
 
 

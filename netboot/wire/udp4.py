@@ -5,12 +5,16 @@ never comes, so a wrong one is the rule there, not an error.
 """
 
 import struct
+from functools import lru_cache
 from socket import inet_aton, inet_ntoa
 from typing import NamedTuple
 
 from netboot.errors import MalformedPacket
 
-_IP = struct.Struct("!BBHHHBBH4s4s")
+MAX_HEADERS = 256
+"""Headers kept to be used again: replies of one length to one address differ in nothing else."""
+
+_IP = struct.Struct("!BBHHHBBH8s")  # source and destination as one
 _UDP = struct.Struct("!HHHH")
 _LENGTHS = struct.Struct("!BxH2xHxB")  # of _IP: version and header, total, fragment, protocol
 _SHORT, _LONG = struct.Struct("!H"), struct.Struct("!I")
@@ -58,17 +62,23 @@ def payload(packet: bytes) -> bytes:
 
 def build(datagram: Datagram) -> bytes:
     """``datagram`` as an IPv4 packet with both checksums."""
-    source, target = inet_aton(datagram.source), inet_aton(datagram.destination)
-    length = _UDP.size + len(datagram.payload)
-    pseudo = source + target + struct.pack("!BBH", 0, _UDP_PROTOCOL, length)
-    ports = datagram.source_port, datagram.destination_port
-    zeroed = _UDP.pack(*ports, length, 0)
+    source, source_port, destination, destination_port, payload = datagram
+    length = _UDP.size + len(payload)
+    ip, pseudo = _headers(source, destination, length)
+    udp = _UDP.pack(source_port, destination_port, length, 0)
     # RFC 768: a computed zero is sent as all ones, for zero means none
-    checksum = _checksum(pseudo + zeroed + datagram.payload) or _ALL_ONES
+    checksum = _checksum(pseudo + udp + payload) or _ALL_ONES
+    return ip + udp[:-2] + _SHORT.pack(checksum) + payload
+
+
+@lru_cache(MAX_HEADERS)
+def _headers(source: str, destination: str, length: int) -> tuple[bytes, bytes]:
+    """The IPv4 header with its checksum, and the pseudo-header of RFC 768."""
+    addresses = inet_aton(source) + inet_aton(destination)
     head = (_IPV4_PLAIN_HEADER, 0, _IP.size + length, 0, _DONT_FRAGMENT, _TTL, _UDP_PROTOCOL)
-    ip_sum = _checksum(_IP.pack(*head, 0, source, target))
-    ip = _IP.pack(*head, ip_sum, source, target)
-    return ip + _UDP.pack(*ports, length, checksum) + datagram.payload
+    zeroed = _IP.pack(*head, 0, addresses)
+    ip = _IP.pack(*head, _checksum(zeroed), addresses)
+    return ip, addresses + struct.pack("!BBH", 0, _UDP_PROTOCOL, length)
 
 
 def rewrite(packet: bytearray, at: int, number: int) -> None:
