@@ -178,6 +178,15 @@ class Node:
     because: str = ""
     secure_boot: bool = False
 
+    @property
+    def starts_ipxe(self) -> bool:
+        """Whether its firmware starts iPXE, not GRUB.
+
+        Marked secure_boot it does only where it names another loader than the shims we serve.
+        """
+        own = self.loader is not None and not self.loader.startswith("sb/")
+        return own or not self.secure_boot
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

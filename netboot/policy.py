@@ -158,14 +158,18 @@ def _signed(
     kind = kind_of(client)
     marked = "it is marked secure_boot"
     loader = node.loader or kind.signed
-    if client.firmware in (Firmware.IPXE, Firmware.BIOS) or loader is None:
+    own = client.firmware is Firmware.IPXE and node.starts_ipxe
+    if loader is None or (client.firmware in (Firmware.IPXE, Firmware.BIOS) and not own):
         undo = f"`netboot node set {node.name} --no-secure-boot` if it has none"
         said = f"{marked}, and there is no signed boot program for {kind.name}; {undo}"
         return Decision(Verdict.IGNORE, (reason, said))
-    absent = f"is not there: `netboot image fetch {kind.signed_image}`"
+    cure = "in no image" if node.loader else f"`netboot image fetch {kind.signed_image}`"
+    absent = f"is not there: {cure}"
     if problem := rules.signed.get(loader, absent):
         said = f"{marked}, but {loader} {problem}"
         return Decision(Verdict.IGNORE, (reason, said))
+    if own:
+        return _answer(client, None, profile, reason, learned, rules)
     why = "its node names" if node.loader else f"it is {kind.name}, whose signed loader is"
     said = f"{marked}; {why} {loader}, whose signatures are good"
     return _offered(kind, profile, loader, learned, reason, said)

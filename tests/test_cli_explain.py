@@ -81,7 +81,8 @@ def test_it_says_what_the_one_decision_says(
     assert {key: said[key] for key in expected} == expected
     _, text, _ = run("explain", mac, *words, unknown=unknown)
     lines = text.splitlines()
-    assert [line.removeprefix("  because ") for line in lines[1:-1]] == list(decision.reasons)
+    end = -2 if said["problem"] else -1
+    assert [line.removeprefix("  because ") for line in lines[1:end]] == list(decision.reasons)
     assert lines[0].startswith(f"{mac} as {firmware}")
 
 
@@ -95,7 +96,15 @@ def test_it_says_what_the_one_decision_says(
     ],
 )
 def test_its_last_line_is_the_answer(run: Run, words: list[str], unknown: str, last: str) -> None:
-    assert run("explain", *words, unknown=unknown)[1].splitlines()[-1] == last
+    lines = run("explain", *words, unknown=unknown)[1].splitlines()
+    assert [line for line in lines if not line.startswith("  but ")][-1] == last
+
+
+def test_what_would_keep_the_machine_from_starting_comes_after_it(run: Run) -> None:
+    assert run("explain", KNOWN)[1].splitlines()[-1] == (
+        "  but node n1: profile debian-12 boots image debian-12, which is not there; "
+        "fetch it: netboot image fetch debian-12"
+    )
 
 
 @pytest.mark.parametrize("mac", ["52-54-00-00-00-01", "525400000001", "52:54:00:00:00:01 "])

@@ -17,6 +17,7 @@ from netboot import config, plain_yaml
 from netboot.answer.profiles import load_profiles
 from netboot.cli.main import root
 from netboot.store.shapes import nodes_of
+from tests.doctor_site import make_images
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -164,6 +165,7 @@ def test_every_nodes_file_shown_can_be_imported() -> None:
 def test_explain_says_what_the_readme_shows(tmp_path: Path) -> None:
     file = tmp_path / "netboot.toml"
     file.write_text(f'[server]\ndata_dir = "{tmp_path / "data"}"\n', "utf-8")
+    make_images(tmp_path / "data" / "images")
     shell = re.findall(
         r"^\$ sudo netboot ((?:node add|explain) .+)\n((?:(?!\$).+\n)+)",
         "".join(fenced("console")),

@@ -181,10 +181,32 @@ def test_a_machine_with_secure_boot_gets_nothing_its_firmware_would_refuse(
     assert said in decision.reasons[-1]
 
 
+@pytest.mark.parametrize(
+    ("loader", "problem", "verdict"),
+    [
+        ("ipxe-shim.efi", "", Verdict.SCRIPT),
+        ("ipxe-shim.efi", "is not signed", Verdict.IGNORE),
+        ("sb/bootx64.efi", "", Verdict.IGNORE),  # that starts GRUB: nobody signed this iPXE
+    ],
+)
+def test_an_ipxe_that_a_shim_of_its_own_started_gets_its_script(
+    loader: str, problem: str, verdict: Verdict
+) -> None:
+    match = SECURE._replace(node=replace(SECURE.node, loader=loader))
+    client = Client(MAC, Firmware.IPXE, Arch.X64)
+    assert decide(client, match, Rules(PROFILES, signed={loader: problem})).verdict is verdict
+
+
 def test_without_shim_a_machine_with_secure_boot_is_told_where_to_get_it() -> None:
     decision = decide(UEFI, SECURE, Rules(PROFILES))
     assert decision.verdict is Verdict.IGNORE
     assert decision.reasons[-1].endswith("is not there: `netboot image fetch secure-boot`")
+    own = SECURE._replace(node=replace(SECURE.node, loader="mine.efi"))
+    assert (
+        decide(UEFI, own, Rules(PROFILES))
+        .reasons[-1]
+        .endswith("mine.efi is not there: in no image")
+    )
 
 
 @pytest.mark.parametrize("match", [M1, SECURE])

@@ -57,6 +57,11 @@ def test_so_is_a_group_s_that_it_comes_into_and_the_mark_itself(api: Api) -> Non
     assert (bare.status_code, bare.json()["detail"]) == (422, WHY.format("memtest"))
 
 
+def test_a_shim_of_its_own_may_start_an_ipxe_that_is_signed(api: Api) -> None:
+    own = MARKED | {"profile": "memtest", "loader": "ipxe-shim.efi"}
+    assert api.ask("POST", "nodes", json=own).status_code == 201
+
+
 def test_a_node_that_came_to_it_can_be_changed_and_is_not_installed(api: Api) -> None:
     """It was marked before, or a template was taken away."""
     api.ask("POST", "nodes", json=MARKED)

@@ -49,7 +49,7 @@ def form(profile: Profile) -> Profile:
 
 def unstartable(node: Node, profile: Profile | None) -> str:
     """Why a node marked secure_boot can never be given a profile, one clause; else ""."""
-    if profile is None or not (node.secure_boot and profile.needs_ipxe):
+    if profile is None or node.starts_ipxe or not profile.needs_ipxe:
         return ""
     return f"node {node.name} is marked secure_boot, and {_is_ipxes(profile)}"
 

@@ -57,6 +57,8 @@ def explain(
     for reason in said.reasons:
         click.echo(f"  because {reason}")
     click.echo(f"→ {_answer(said)}")
+    if said.problem:
+        click.echo(f"  but {said.problem}")
     if said.deploy:
         click.echo(f"  netboot node install {said.node} by {said.deploy}")
 

@@ -129,8 +129,8 @@ class Explainer:
         held: Iterable[Image],
     ) -> Explained:
         node, profile = withheld(node, rules.profiles[found.profile or ""])
-        signed = node is not None and node.secure_boot
-        if client.firmware is Firmware.GRUB or signed:
+        by_grub = client.firmware is Firmware.GRUB or not (node is None or node.starts_ipxe)
+        if by_grub:
             profile = grub.form(profile)
         images = {one.name: one for one in held}
         image = images.get(profile.image or "")
@@ -143,7 +143,7 @@ class Explainer:
             profiles=rules.profiles.values(),
             templates=self._templates,
         )
-        if signed:
+        if by_grub and node is not None and node.secure_boot:
             grub.refuse_unsigned(script, rules.signed, subject(node, client.mac))
         names = ANSWER_FILES[profile.answer.kind] if profile.answer else ()
         answers = []

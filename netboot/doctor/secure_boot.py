@@ -38,7 +38,7 @@ def _for_ipxe(marked: Iterable[Node], context: Context) -> Iterator[Finding]:
         profile = context.profiles.get(node.profile or "")
         if problem := grub.unstartable(node, profile):
             yield _secure_boot(Severity.PROBLEM, problem, f"netboot node set {node.name} --profile")
-        elif profile is not None and profile.volume:
+        elif profile is not None and profile.volume and not node.starts_ipxe:
             what = f"node {node.name} is marked secure_boot, and only its firmware can log in to"
             cure = f"netboot node iscsi {node.name} set, where its BMC can have it do so"
             yield _secure_boot(Severity.NOTICE, f"{what} its volume", cure)
