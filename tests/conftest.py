@@ -87,6 +87,7 @@ SLOW = frozenset(
         "test_replica_jobs",
         "test_replicas",
         "test_secure_boot",
+        "test_secure_boot_refused",
         "test_store_jobs",
         "test_store_jobs_property",
         "test_store_nodes",

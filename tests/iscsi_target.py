@@ -32,7 +32,9 @@ class Target:
         self.portal = str(self._host.address)
         self._environment = os.environ | {"TGT_IPC_SOCKET": str(lan.directory / "tgt")}
         command = ["tgtd", "-f", "--iscsi", f"portal={self.portal}:3260"]
-        self._host.start(command, lan.directory / "tgtd.log", env=self._environment)
+        log = lan.directory / "tgtd.log"
+        program = self._host.start(command, log, env=self._environment)
+        lan.on_close(program.end, 0.0)  # with a target it heeds no SIGTERM
         await_(lambda: self._asked("sys", "show").returncode == 0, "tgtd listens")
         self._tell("target", "new", "--tid=1", f"--targetname={IQN}")
         self._tell("logicalunit", "new", "--tid=1", f"--lun={LUN}", f"--backing-store={image}")

@@ -93,7 +93,7 @@ class Engine:
         with contextlib.suppress(OperationError):  # it never started, or is gone
             if there := self.docker("ps", "--all", "--quiet").stdout.split():
                 self.docker("rm", "--force", *there)
-        self._program.end()
+        self._program.end(0.0)  # ``unshare`` heeds no SIGTERM, and nothing is kept
         for left in (*_CGROUPS.glob(group), *_CGROUPS.glob(f"*/{group}")):
             left.rmdir()
 

@@ -13,7 +13,7 @@ import msgspec
 from netboot.stages.pace import Pace
 
 LARGEST = 4096
-"""Bytes of the file."""
+"""Bytes that are read of the file."""
 TRUST = 20.0
 """Seconds that have to be over until how fast they went counts as much as the guess before."""
 
