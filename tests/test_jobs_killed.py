@@ -359,9 +359,9 @@ def spread(count: int, points: int | None = POINTS) -> list[int]:
 
 
 def each(folder: Path, points: Sequence[AtCommit | AtRequest], *, deploy: bool = False) -> None:
-    """An install for each kill point, some at a time: those of several steps wait much."""
+    """An install for each kill point, two at a time."""
     killed = 0
-    with ThreadPoolExecutor(5 if deploy else 2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         begun = [(one, pool.submit(install, folder, one, deploy=deploy)) for one in points]
         for point, done in begun:
             try:

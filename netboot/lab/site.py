@@ -19,7 +19,7 @@ from netboot.store.shapes import Record
 HTTP_PORT = 8080
 Setting = str | int | Sequence[str]
 """What a configuration's key may have as its value."""
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 60.0
 """Seconds ``netboot serve`` gets to look round and start on a busy machine."""
 
 _NETBOOT = (sys.executable, "-m", "netboot")
