@@ -1,10 +1,13 @@
 """A POST with an ``Idempotency-Key`` is served once, however often it is asked."""
 
 import asyncio
+import hmac
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -59,6 +62,17 @@ def test_what_was_refused_may_be_mended_and_asked_again(api: Api) -> None:
 def test_a_key_is_a_word(api: Api, key: str) -> None:
     answer = api.ask("POST", "nodes", json=N1, headers={"Idempotency-Key": key.encode()})
     assert (answer.status_code, answer.json()["key"]) == (422, "Idempotency-Key")
+
+
+def test_who_reads_the_store_can_try_no_guesses_at_a_body(api: Api, tmp_path: Path) -> None:
+    """A body may have a password; whoever knows the rest of it needs the client's key too."""
+    key = "5cfb2b1e-6d0a-4a3c-9d53-0e6a4f0d7f11"
+    api.ask("POST", "nodes", json=N1, headers={"Idempotency-Key": key})
+    with sqlite3.connect(tmp_path / "data" / "netboot.db") as database:
+        row = database.execute("SELECT key, request FROM idempotency").fetchone()
+    asked = b"POST /api/v1/nodes?\n" + httpx.Request("POST", "http://x", json=N1).content
+    assert key not in row
+    assert row[1] == hmac.digest(key.encode(), asked, "sha256")
 
 
 def test_a_body_has_its_bound_here_too(api: Api) -> None:

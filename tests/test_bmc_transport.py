@@ -139,11 +139,18 @@ def test_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"Host: {peer.base.removeprefix('http://')}" in fields
 
 
-def test_basic_authentication() -> None:
+@pytest.mark.parametrize(
+    ("password", "sent"),
+    [
+        ("pass:word", b"YWRtaW46cGFzczp3b3Jk"),
+        ("pass\N{EURO SIGN}", b"YWRtaW46cGFzc+KCrA=="),
+    ],
+)
+def test_basic_authentication(password: str, sent: bytes) -> None:
     with answering(OK + NO_BODY) as (peer, session):
-        session.auth = ("admin", "pass:word")
+        session.auth = ("admin", password)
         session.request("GET", peer.base, timeout=TIMEOUT)
-    assert b"\r\nAuthorization: Basic YWRtaW46cGFzczp3b3Jk\r\n" in peer.asked[0]
+    assert b"\r\nAuthorization: Basic " + sent + b"\r\n" in peer.asked[0]
 
 
 def moved(status: int) -> bytes:

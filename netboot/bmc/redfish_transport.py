@@ -5,6 +5,7 @@ that does besides for each request (cookies, proxies, pools, redirects to anywhe
 all that is said to a BMC; its errors and its ``Response`` are requests' own, as sushy wants them.
 """
 
+import base64
 import contextlib
 import functools
 import http.client
@@ -21,7 +22,6 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.auth import _basic_auth_str
 from requests.structures import CaseInsensitiveDict
 from urllib3.util.ssl_ import assert_fingerprint
 
@@ -131,7 +131,7 @@ class Session:
         if method != "GET":
             fields["Connection"] = "close"
         if self.auth is not None:
-            fields["Authorization"] = _basic_auth_str(*self.auth)
+            fields["Authorization"] = _basic(*self.auth)
         for _ in range(MOST_REDIRECTS):
             response = self._send(_Request(method, url, body, fields), timeout)
             target = response.headers.get("Location")
@@ -266,6 +266,11 @@ def _unchecked() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _basic(user: str, password: str) -> str:
+    """Basic authentication in UTF-8 (RFC 7617 section 2.1)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
 
 
 def _place(url: str) -> tuple[str, str | None, int | None]:

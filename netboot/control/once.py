@@ -10,10 +10,14 @@ key, and the action is not done twice:
 
 A request that was refused did nothing, so its key is free again. An answer that says ``no-store``
 has a secret in it and is not kept. A key is its asker's own.
+
+A request may hold a password, so the store has a digest of it under the client's key, and of that
+key a digest too: with a random key, as clients are to make them, neither can be guessed from it.
 """
 
 import asyncio
 import hashlib
+import hmac
 import re
 from collections.abc import Collection
 
@@ -85,7 +89,8 @@ class OnlyOnce:
             said = "must be 1 to 255 printable ASCII characters without spaces"
             return problem_reply(problem(422, "Bad input", said, "Idempotency-Key"))
         body = await raw_body(request, MAX_BODY)
-        who, digest = asker(request), _digest(request, body)
+        who, digest = asker(request), _digest(key, request, body)
+        key = hashlib.sha256(key.encode()).hexdigest()
         before = await asyncio.to_thread(self._store.request_begun, who, key, digest)
         if before is not None and before.request != digest:
             said = "was used for another request"
@@ -134,6 +139,6 @@ async def _collected(app: ASGIApp, scope: Scope, body: bytes) -> _Kept:
     return _Kept(start["status"], headers, bytes(found))
 
 
-def _digest(request: Request, body: bytes) -> bytes:
+def _digest(key: str, request: Request, body: bytes) -> bytes:
     what = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return hashlib.sha256(what + body).digest()
+    return hmac.digest(key.encode(), what + body, "sha256")

@@ -32,7 +32,13 @@ class Repeats(Opened):
     """Keys of requests, each of its asker's."""
 
     def request_begun(self, who: str, key: str, request: bytes) -> Before | None:
-        """Remember a request before it is served; gives the one that had this key before."""
+        """Remember a request before it is served; gives the one that had this key before.
+
+        Args:
+            who: the asker.
+            key: a digest of the key.
+            request: a digest of what is asked that tells nothing without the key.
+        """
         table, now = schema.idempotency, time.time()
         mine = (table.c.who == who) & (table.c.key == key)
         with self._writing, transaction(self._sure, writes=True) as connection:
