@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from netboot.cli import watch
-from netboot.cli.job_words import age, begins, stands
+from netboot.cli.job_words import age, begins, lines, stands
 from netboot.events import Event, Kind
 from netboot.job import Job, JobKind, JobState
 from netboot.model import Mac
@@ -106,13 +106,20 @@ def test_as_json_it_says_which_way_it_went(server: Nodes) -> None:
     assert (shown["way"], shown["id"]) == ("through the server", made["id"])
 
 
+def test_one_that_is_being_cancelled_says_so_until_it_has_ended() -> None:
+    states = JobState.ACTIVE, JobState.CANCELLED
+    active, over = (job(state, cancelling=True) for state in states)
+    assert dict(lines(active))["state"] == "active (is being cancelled)"
+    assert dict(lines(over))["state"] == "cancelled"
+
+
 def test_shown_cancelled_and_begun_again(server: Nodes) -> None:
     [number] = numbers(server("node", "install", "n1")[1])
     code, out, err = server("job", "cancel", number)
     assert (code, err) == (0, "")
     await_(lambda: "(is being cancelled)" not in server("job", "show", number)[1], "its end")
-    lines = dict(line.split(maxsplit=1) for line in server("job", "show", number)[1].splitlines())
-    assert (lines["job"], lines["node"], lines["state"]) == (number, "n1", "cancelled")
+    shown = dict(line.split(maxsplit=1) for line in server("job", "show", number)[1].splitlines())
+    assert (shown["job"], shown["node"], shown["state"]) == (number, "n1", "cancelled")
     code, out, err = server("job", "retry", number)
     assert (code, err) == (0, "")
     assert out.startswith(f"job {number} (node n1): ")

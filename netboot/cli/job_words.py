@@ -44,7 +44,7 @@ def stands(job: Job) -> str:
         return ended(job)
     stage = (job.stage or job.state).replace("-", " ")
     said = f"{stage}: waits for {job.waits_for}" if job.waits_for else stage
-    return harmless(f"{said} (is being cancelled)" if job.cancelling else said)
+    return harmless(_leaving(job, said))
 
 
 def rows(jobs: Sequence[Job], now: float) -> list[tuple[str, ...]]:
@@ -63,7 +63,7 @@ def lines(job: Job) -> list[tuple[str, str]]:
         ("job", str(job.id)),
         ("node", job.node),
         ("kind", job.kind),
-        ("state", job.state),
+        ("state", job.state if job.state.ended else _leaving(job, job.state)),
         ("asked by", job.by),
         ("asked", " ".join(f"{key}={_value(value)}" for key, value in job.asked.items())),
         ("begun", clock(job.created, dated=True)),
@@ -90,6 +90,10 @@ def follow_up(jobs: Sequence[Job]) -> str:
     """How to see what becomes of jobs, or to end them."""
     numbers = " ".join(str(job.id) for job in jobs)
     return f"follow: netboot job watch {numbers}; end: netboot job cancel {numbers}"
+
+
+def _leaving(job: Job, said: str) -> str:
+    return f"{said} (is being cancelled)" if job.cancelling else said
 
 
 def _value(value: str | int | bool) -> str:  # noqa: FBT001 -- what a job may be asked
