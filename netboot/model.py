@@ -10,6 +10,9 @@ from typing import NewType
 Mac = NewType("Mac", str)
 """A 48-bit hardware address as twelve lower-case hexadecimal digits with colons."""
 
+SIGNED_FOLDER = "sb/"
+"""Where Debian's shims and what they start are served: loaders for firmware with Secure Boot."""
+
 _CANONICAL = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
 _MAC = re.compile(r"([0-9a-f]{2})([:-]?)(?:[0-9a-f]{2}\2){4}[0-9a-f]{2}")
 
@@ -184,7 +187,7 @@ class Node:
 
         Marked secure_boot it does only where it names another loader than the shims we serve.
         """
-        own = self.loader is not None and not self.loader.startswith("sb/")
+        own = self.loader is not None and not self.loader.startswith(SIGNED_FOLDER)
         return own or not self.secure_boot
 
 

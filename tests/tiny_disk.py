@@ -65,14 +65,14 @@ def packed(disk: Path) -> Path:
     return target
 
 
-def read(disk: Path, path: str, at: int = ROOT_AT) -> str:
-    """A file of the file system that begins at this MiB of a disk."""
-    return _run("debugfs", "-R", f"cat {path}", f"{disk}?offset={at * MIB}")
+def read(disk: Path, path: str) -> str:
+    """A file of a disk's file system."""
+    return _run("debugfs", "-R", f"cat {path}", f"{disk}?offset={ROOT_AT * MIB}")
 
 
-def file_system_size(disk: Path, at: int = ROOT_AT) -> int:
-    """The bytes of the file system that begins at this MiB of a disk."""
-    lines = _run("debugfs", "-R", "stats -h", f"{disk}?offset={at * MIB}").splitlines()
+def file_system_size(disk: Path) -> int:
+    """The bytes of a disk's file system."""
+    lines = _run("debugfs", "-R", "stats -h", f"{disk}?offset={ROOT_AT * MIB}").splitlines()
     said = dict(line.split(":", 1) for line in lines if ":" in line)
     return int(said["Block count"]) * int(said["Block size"])
 

@@ -41,7 +41,7 @@ from netboot.frames import Counts
 from netboot.guide import see
 from netboot.learning import Learning
 from netboot.media import library, mirror
-from netboot.model import Image, Mac
+from netboot.model import SIGNED_FOLDER, Image, Mac
 from netboot.policy import IGNORE, Rules
 from netboot.secure_boot.chain import UNDER_WAY, Judged, judge
 from netboot.survey import choose, holder
@@ -277,7 +277,7 @@ class BootProgram:
     def _judged(self, signed: Judged) -> None:
         self._signed = signed
         for name, problem in signed.items():
-            if problem and name.startswith("sb/"):
+            if problem and name.startswith(SIGNED_FOLDER):
                 self._console.line(f"no machine with Secure Boot will start {name}: it {problem}")
         self._machines.rules = replace(self._machines.rules, signed=signed)
 

@@ -23,6 +23,7 @@ from netboot.media.definition import definitions, fetched, known_only
 from netboot.media.drift import Fit, Judgement
 from netboot.media.fetch import each
 from netboot.media.shelf import listed, missing, titles
+from netboot.model import SIGNED_FOLDER
 from netboot.secure_boot.chain import judge
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -183,7 +184,7 @@ def _warn_of_unsigned(names: Sequence[str], images_dir: Path) -> None:
     """Say what of these images no machine with Secure Boot would start, where there is shim."""
     below = tuple(f"images/{name}/" for name in names)
     if any(name in SECURE_BOOT for name in names):
-        below += ("sb/",)
+        below += (SIGNED_FOLDER,)
     for file, problem in judge(library.installed(images_dir, _silent)).items():
         if problem and file.startswith(below):
             click.echo(f"no machine with Secure Boot will start {file}: it {problem}", err=True)

@@ -7,7 +7,7 @@ from netboot.answer import grub
 from netboot.doctor.context import Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.media import library
-from netboot.model import Node
+from netboot.model import SIGNED_FOLDER, Node
 from netboot.secure_boot.chain import Judged, judge
 
 _secure_boot = partial(Finding, "secure boot")
@@ -17,7 +17,7 @@ def check(context: Context) -> Iterable[Finding]:
     """Shim and GRUB, and the kernels of marked machines; nothing where neither is there."""
     judged = judge(library.installed(context.settings.images_dir, _silent))
     for name, problem in judged.items():
-        if name.startswith("sb/"):
+        if name.startswith(SIGNED_FOLDER):
             yield _of_shim(name, problem)
     nodes = seen(context.records).snapshot.nodes_in_effect()
     marked = [node for node in nodes if node.secure_boot]
