@@ -12,9 +12,11 @@ from netboot.errors import BmcError
 from netboot.events import Kind
 from netboot.job import JobState
 from netboot.jobs.ending import PUTS_BACK_WITHIN
-from netboot.jobs.memory import lasts
+from netboot.jobs.memory import has_cd, lasts
 from netboot.jobs.runner import TROUBLE_PAUSE
 from netboot.model import State
+from netboot.store.bmc_shapes import BmcChange
+from netboot.store.shapes import Conflict, NodeChange
 from tests.job_site import BOOT, ISO, JobSite, job_site
 
 LADDER = (Rung.FULL_BODY, Rung.VIRTUAL_MEDIA, Rung.CYCLE_ONLY)
@@ -224,3 +226,51 @@ class TestGivenUp:
         site.turns()
         self.cancels(site)
         assert site.job().state is JobState.CANCELLED
+
+
+class TestRemoved:
+    """Nobody forgets a node in whose BMC a job has a virtual CD: nobody could take it out then."""
+
+    @staticmethod
+    def removes(site: JobSite) -> None:
+        site.store.remove("n1", has_cd=has_cd)
+
+    def test_it_is_refused_until_the_cancelled_job_has_taken_it_out(self, site: JobSite) -> None:
+        site.submit(via="media")
+        site.turns()
+        with pytest.raises(Conflict, match="its virtual CD in its BMC, which `netboot job cancel"):
+            self.removes(site)
+        assert site.job().state is JobState.ACTIVE
+        site.store.cancel(1, "bob", now=site.now, lasts=lasts)
+        with pytest.raises(Conflict, match="is being cancelled: wait until it has ended"):
+            self.removes(site)
+        site.pass_(60)
+        assert not site.bmcs["n1"].medium.inserted
+        self.removes(site)
+        assert site.store.list() == []
+
+    def test_it_is_refused_while_a_turn_may_insert_it(self, site: JobSite) -> None:
+        refused: list[str] = []
+
+        def removes(_action: object) -> None:
+            with pytest.raises(Conflict) as problem:
+                self.removes(site)
+            refused.append(str(problem.value))
+
+        site.bmcs["n1"].on_power = removes
+        site.submit()  # its first way is no CD
+        site.turns()
+        assert ["job 1 speaks to its BMC just now" in said for said in refused] == [True]
+
+    def test_a_node_whose_bmc_was_taken_off_is_removed_with_its_job(self, site: JobSite) -> None:
+        site.submit(via="media")
+        site.turns()
+        site.store.update("n1", NodeChange(), bmc=BmcChange(address=False))
+        self.removes(site)
+        assert site.job().outcome == "node n1 was removed"
+
+    def test_a_job_without_a_cd_goes_with_its_node(self, site: JobSite) -> None:
+        site.submit()
+        site.turns()
+        self.removes(site)
+        assert site.job().outcome == "node n1 was removed"

@@ -235,6 +235,19 @@ def test_verify_says_that_a_mirror_was_away_and_passes_whole_files(
     assert done.output.startswith("debian-12: 1: 2 files good\ndebian-12: not compared with")
 
 
+def test_the_doctor_says_once_what_is_true_of_several_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [Judgement(name, Fit.UNKNOWN, "not compared: away") for name in ("one", "two")]
+    judged = [Judgement("zero", Fit.FITS, "has modules"), *away]
+    monkeypatch.setattr(drift, "judge", lambda *_: iter(judged))
+    settings = config.Settings(server=config.Server(data_dir=str(tmp_path)))
+    assert [(found.severity, found.what) for found in doctor.check(Context(settings=settings))] == [
+        (Severity.OK, "image zero: has modules"),
+        (Severity.NOTICE, "images one, two: not compared: away"),
+    ]
+
+
 def test_the_doctor_finds_it(settings: config.Settings, archive: Debian) -> None:
     [finding] = doctor.check(Context(settings=settings))
     assert finding.severity is Severity.OK

@@ -52,25 +52,31 @@ def run(names: Sequence[str], work: Work, look: Look, *, as_json: bool) -> int:
         how many failed.
 
     Raises:
-        ConfigError: what was asked is wrong, for all of them alike.
+        ConfigError: what was asked is wrong, in the same words for all of them.
     """
     results: dict[str, Answer | NetbootError] = {}
     with _screen(look, len(names), as_json=as_json) as screen:
         for name, found in _each(names, work, screen):
-            if isinstance(found, NetbootError):
-                results[name] = found
-                screen.done(f"{name}: failed: {harmless(str(found))}", failed=True)
-            elif isinstance(found, BaseException):
+            if not isinstance(found, Answer | NetbootError):
                 raise found
-            else:
-                results[name] = found
-                screen.done(f"{name}: {harmless(found.words)}", failed=False)
-    failed = [error for error in results.values() if isinstance(error, NetbootError)]
-    if len(failed) == len(names) and all(isinstance(error, ConfigError) for error in failed):
-        raise failed[0]
+            results[name] = found
+            if not isinstance(found, ConfigError):
+                _say(screen, name, found)
+        wrong = {name: one for name, one in results.items() if isinstance(one, ConfigError)}
+        if len(wrong) == len(names) and len({str(one) for one in wrong.values()}) == 1:
+            raise wrong[names[0]]
+        for name, problem in wrong.items():
+            _say(screen, name, problem)
     if as_json:
         click.echo(json([_document(name, results[name]) for name in names]))
-    return len(failed)
+    return sum(isinstance(one, NetbootError) for one in results.values())
+
+
+def _say(screen: _Screen, name: str, found: Answer | NetbootError) -> None:
+    if isinstance(found, NetbootError):
+        screen.done(f"{name}: failed: {harmless(str(found))}", failed=True)
+    else:
+        screen.done(f"{name}: {harmless(found.words)}", failed=False)
 
 
 def _each(names: Sequence[str], work: Work, screen: _Screen) -> Iterator[Done]:

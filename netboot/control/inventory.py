@@ -229,9 +229,11 @@ class Direct:
     @audited("DELETE", "/api/v1/nodes/{name}", 204)
     def remove(self, name: str) -> None:
         """As ``Inventory``."""
+        from netboot.jobs.memory import has_cd  # noqa: PLC0415 -- most commands need none
+
         if self._store.volume_of(name, self._source) is not None:
             self._leave_volume(name)
-        self._store.remove(name, self._source)
+        self._store.remove(name, self._source, has_cd=has_cd)
 
     @audited("POST", "/api/v1/nodes:import")
     def import_nodes(self, raw: object) -> Imported:

@@ -16,6 +16,7 @@ from netboot.control.page_shapes import NodePage
 from netboot.control.pages import USUAL, After, Labels, Limit, paged, pair
 from netboot.control.spec import ETAG, LINK, spec
 from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
+from netboot.jobs.memory import has_cd
 from netboot.model import Node, Profile, State
 from netboot.policy import installing
 from netboot.store.bmc_shapes import BmcEntry
@@ -115,7 +116,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         desk.news.changed()
         return versioned(node)
 
-    @app.delete("/api/v1/nodes/{name:node}", **spec(status=204, fails=(404, 412, 502)))
+    @app.delete("/api/v1/nodes/{name:node}", **spec(status=204, fails=(404, 409, 412, 502)))
     async def remove_node(name: str, request: Request, if_match: IfMatch = None) -> Response:
         """Forget a node, and have its firmware forget its volume; its timeline stays."""
         guard = unchanged_since(if_match)
@@ -123,7 +124,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
         def remove() -> None:
             guard(desk.store.get(name, SOURCE))
             desk.actions.leave_volumes([name], asker(request), SOURCE)
-            desk.store.remove(name, SOURCE, guard)
+            desk.store.remove(name, SOURCE, guard, has_cd=has_cd)
 
         await changed(desk, "nodes", name, remove)
         desk.news.changed()

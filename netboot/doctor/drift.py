@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from netboot.doctor.context import Context
 from netboot.doctor.finding import Finding, Severity
@@ -19,7 +21,10 @@ _drift = partial(Finding, "drift")
 
 
 def check(context: Context) -> Iterable[Finding]:
-    """Each installer beside the mirror."""
+    """Each installer beside the mirror; what is said of several alike is said once."""
     fetched = drift.installers(context.settings.images_dir)
-    for one in drift.judge(fetched, context.settings):
-        yield _drift(_SEVERITY[one.fit], f"image {one.image}: {one.what}", one.cure)
+    said = attrgetter("fit", "what", "cure")
+    for (fit, what, cure), alike in groupby(drift.judge(fetched, context.settings), said):
+        images = ", ".join(one.image for one in alike)
+        noun = "images" if "," in images else "image"
+        yield _drift(_SEVERITY[fit], f"{noun} {images}: {what}", cure)

@@ -137,6 +137,11 @@ def next_step(memory: Memory, now: float) -> Memory:
     )
 
 
+def has_cd(raw: bytes) -> bool:
+    """Whether a job with this memory inserted a springboard that was not seen to be out again."""
+    return understood(raw).has_cd
+
+
 def lasts(raw: bytes) -> bool:
     """Whether a job with this memory has something to put back before it can be cancelled."""
     memory = understood(raw)

@@ -5,7 +5,8 @@ each step; nothing here does cryptography. ``apt_folder`` says what apt is told.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -127,19 +128,29 @@ class Apt:
     def candidates(self, packages: Sequence[str]) -> list[Deb]:
         """Return each package's newest version in the index ``update`` fetched, in their order.
 
-        Apt reads the whole index, which takes seconds, unless it was asked for all of them before.
+        Apt reads the whole index, which takes seconds, unless ``look_ahead`` had it look for them.
 
         Raises:
             OperationError: the suite has no such package.
         """
         if not self._found.keys() >= set(packages):
-            answer = self._run(["apt-get", "-q", "--print-uris", "download", *packages], _nothing)
-            self._found |= {
-                deb.package: deb for deb in map(_deb, _CANDIDATE.finditer(answer.output))
-            }
+            answer = self._look(packages)
             if not self._found.keys() >= set(packages):
                 raise self._failed(answer)
         return [self._found[package] for package in packages]
+
+    def look_ahead(self, packages: Iterable[str]) -> None:
+        """Have apt read the index once for all these packages, whose ``candidates`` are asked for.
+
+        Where it cannot, ``candidates`` says so, of the packages that it is about.
+        """
+        with suppress(OperationError):
+            self._look(packages)
+
+    def _look(self, packages: Iterable[str]) -> process.Finished:
+        answer = self._run(["apt-get", "-q", "--print-uris", "download", *packages], _nothing)
+        self._found |= {deb.package: deb for deb in map(_deb, _CANDIDATE.finditer(answer.output))}
+        return answer
 
     def dependency(self, package: str) -> str:
         """Return what a metapackage depends on, the first of it: a kernel of some version.

@@ -7,7 +7,7 @@ may be cut off anywhere; the next one resumes the download and cleans up the res
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -81,8 +81,7 @@ def each(
                     apt = Apt(index, found, source, keyring)
                     apt.update(partial(job.say, f"reading the index of {source.suite}"))
                     ready[index] = apt
-                    with suppress(OperationError):  # said of the image whose package it is
-                        apt.candidates(_asked_of(_index_of(source), known.values()))
+                    apt.look_ahead(_asked_of(_index_of(source), known.values()))
                 outcome = job.run(ready[index])
             yield outcome
 

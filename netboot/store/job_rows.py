@@ -47,9 +47,13 @@ def by_key(connection: sa.Connection, key: str) -> Job | None:
 
 def live(connection: sa.Connection, nodes: Collection[str]) -> list[Job]:
     """The jobs of these nodes that have not ended, oldest first."""
+    return [job_of(one) for one in live_rows(connection, nodes)]
+
+
+def live_rows(connection: sa.Connection, nodes: Collection[str]) -> Sequence[sa.Row[Any]]:
+    """What ``live`` reads."""
     mine = _TABLE.c.node.in_(nodes)
-    rows = connection.execute(sa.select(_TABLE).where(mine, _LIVE).order_by(_TABLE.c.id))
-    return [job_of(one) for one in rows]
+    return connection.execute(sa.select(_TABLE).where(mine, _LIVE).order_by(_TABLE.c.id)).all()
 
 
 def waiting(connection: sa.Connection) -> int:

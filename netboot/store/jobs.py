@@ -13,13 +13,15 @@ A job, its node's state and its line in the timeline are always written together
 import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
+from netboot.lifecycle import BESIDE
 from netboot.model import Node
-from netboot.store import job_rows
+from netboot.store import bmcs, job_rows
 from netboot.store.database import transaction
 from netboot.store.installations import deployed, nodes_in_effect, refuse_no_installer
 from netboot.store.job_begin import begin
@@ -27,6 +29,9 @@ from netboot.store.job_shapes import MAX_KEY, MAX_NAME, Asked, Request
 from netboot.store.opened import COMMAND_LINE
 from netboot.store.shapes import Conflict
 from netboot.store.turns import Turns, known
+
+HasCd = Callable[[bytes], bool]
+"""Says of a job's memory whether the virtual CD that it inserted may still be in."""
 
 
 class Jobs(Turns):
@@ -217,9 +222,19 @@ class Jobs(Turns):
         with transaction(self._quick) as connection:
             return bytes(known(connection, number, source).memory)
 
-    def _forget_jobs(self, connection: sa.Connection, node: str, now: float) -> None:
-        """The node is removed, so its jobs are cancelled."""
-        for job in job_rows.live(connection, [node]):
+    def _forget_jobs(
+        self, connection: sa.Connection, node: str, source: str, has_cd: HasCd, now: float
+    ) -> None:
+        """The node is removed, so its jobs are cancelled.
+
+        Raises:
+            Conflict: nobody would take the virtual CD of one out of its BMC.
+        """
+        has_bmc = bmcs.read(connection, node) is not None
+        for row in job_rows.live_rows(connection, [node]):
+            if has_bmc:
+                _refuse_left_in(row, source, has_cd, now)
+            job = job_rows.job_of(row)
             self._closed(connection, job, JobState.CANCELLED, f"node {node} was removed", now)
 
     def _submitted(self, connection: sa.Connection, node: Node, request: Request) -> Job:
@@ -246,6 +261,21 @@ class Jobs(Turns):
         line = f"{job.kind} is asked for by {job.by}: job {job.id}"
         self._note(connection, job, "queued", line, request.time)
         return job
+
+
+def _refuse_left_in(row: sa.Row[Any], source: str, has_cd: HasCd, now: float) -> None:
+    """A job's virtual CD is in its BMC, or may be by now; the text says what takes it out."""
+    if has_cd(bytes(row.memory)):
+        said = "has its virtual CD in its BMC"
+    elif row.lease > now and JobKind(row.kind) not in BESIDE:
+        said = "speaks to its BMC just now"
+    else:
+        return
+    way = "and is being cancelled: wait until it has ended"
+    if not row.cancelling:
+        way = f"which `netboot job cancel {row.id}` ends"
+    hint = f'or have nobody ask its BMC: netboot node set {row.node} --bmc ""'
+    raise Conflict(source, "", f"node {row.node}: job {row.id} {said}, {way}, {hint}")
 
 
 def _submitted_before(connection: sa.Connection, name: str, request: Request) -> Job | None:

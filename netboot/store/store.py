@@ -30,7 +30,7 @@ from netboot.store.group_shapes import (
 )
 from netboot.store.guard import Guard, unguarded
 from netboot.store.hands import Hands
-from netboot.store.jobs import Jobs
+from netboot.store.jobs import HasCd, Jobs
 from netboot.store.lives import Lives
 from netboot.store.opened import COMMAND_LINE, bump, version
 from netboot.store.overrides import Overrides
@@ -136,16 +136,30 @@ class Store(Timelines, Hands, Volumes, Overrides, Lives, Jobs, Tokens, Audit, Re
                 bmcs.change(connection, name, bmc, source)
             return nodes.known(connection, name, source)
 
-    def remove(self, name: str, source: str = COMMAND_LINE, guard: Guard[Node] = unguarded) -> None:
-        """Forget a node; its timeline stays. ``guard`` as in ``update``.
+    def remove(
+        self,
+        name: str,
+        source: str = COMMAND_LINE,
+        guard: Guard[Node] = unguarded,
+        *,
+        has_cd: HasCd = lambda _memory: False,
+    ) -> None:
+        """Forget a node, and cancel its jobs; its timeline stays.
+
+        Args:
+            name: whose.
+            source: where that was asked, for errors.
+            guard: as in ``update``.
+            has_cd: says of a job's memory whether its virtual CD may be in the node's BMC.
 
         Raises:
             Unknown: there is none of that name.
+            Conflict: its BMC has a job's virtual CD, which nobody would take out any more.
         """
         with self._writing, transaction(self._sure, writes=True) as connection:
             guard(nodes.known(connection, name, source))
             before = transitions.standing(connection, name, source)
-            self._forget_jobs(connection, name, time.time())
+            self._forget_jobs(connection, name, source, has_cd, time.time())
             transitions.move(connection, before, Cause.REMOVED, self._retention, source)
             nodes.delete(connection, name)
 
