@@ -122,6 +122,8 @@ def parse_host(text: str) -> str:
         ValueError: it is none; the message is a sentence.
     """
     bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+    if ":" in bare and "%" in bare:
+        raise ValueError("must have no zone (%): what it means is another thing on each machine")
     if ":" in bare or bare is not text or re.fullmatch(r"[0-9.]+", bare):
         try:
             return str(ipaddress.IPv6Address(bare) if ":" in bare else ipaddress.IPv4Address(text))

@@ -71,7 +71,10 @@ def test_a_portal_is_a_host_and_perhaps_a_port(text: str, host: str, port: int) 
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":3260", "san:0", "san:65536", "san:x", "192.0.2.500", "[192.0.2.5]", "[::1", "a_b", "-a"],
+    [
+        *("", ":3260", "san:0", "san:65536", "san:x", "192.0.2.500", "[192.0.2.5]", "[::1", "a_b"),
+        *("-a", "fe80::1%eth0", "[fe80::1%eth0]:3260", "[fe80::1%x || reboot]"),
+    ],
 )
 def test_what_is_no_portal_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^(must|is)"):
