@@ -128,10 +128,9 @@ class TestFailures:
         assert sorted(out.splitlines()) == ["n1: switched off", "n3: switched off"]
         assert err.splitlines()[-1] == (r"n2: failed: The action \x1b[2JReset is not supported")
 
+    @pytest.mark.usefixtures("bmcs")
     @pytest.mark.parametrize("names", [("n1",), ("n1", "n2")])
-    def test_what_is_asked_wrongly_is_said_once(
-        self, cli: Nodes, bmcs: dict[str, FakeBmc], names: tuple[str, ...]
-    ) -> None:
+    def test_what_is_asked_wrongly_is_said_once(self, cli: Nodes, names: tuple[str, ...]) -> None:
         code, out, err = cli("node", "iscsi", *names, "set")
         assert (code, out) == (2 if len(names) == 1 else 1, "")
         assert sorted(re.findall(r"node (n\d) has no volume", err)) == list(names)
