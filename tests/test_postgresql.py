@@ -15,9 +15,9 @@ from netboot.events import Event, Kind
 from netboot.model import Mac, Node
 from netboot.store import postgresql, schema, timeline
 from netboot.store.database import transaction
+from netboot.store.retention import Retention
 from netboot.store.shapes import Conflict, Unknown
 from netboot.store.store import Store
-from netboot.store.timeline import Retention
 from netboot.store.trouble import Away, NoRoom
 from tests.postgres import USER, Cluster, cluster_running
 from tests.waiting import await_

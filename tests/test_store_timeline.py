@@ -6,9 +6,10 @@ import pytest
 
 from netboot.events import Event, Kind
 from netboot.model import Mac, Node
+from netboot.store.retention import Retention
 from netboot.store.shapes import Unknown
 from netboot.store.store import Store
-from netboot.store.timeline import MAX_ORIGINS, Retention
+from netboot.store.timeline import MAX_ORIGINS
 
 M1, M2, M3 = (Mac(f"52:54:00:00:00:0{n}") for n in (1, 2, 3))
 
@@ -89,7 +90,7 @@ class TestNumbered:
 class TestRetention:
     @pytest.fixture
     def store(self, database_url: str) -> Iterator[Store]:
-        keep = Retention(total=20, machine=5, strangers=8)
+        keep = Retention(total=20, machine=5, strangers=8, slack=1)
         with Store(database_url, keep) as opened:
             yield opened
 
@@ -120,3 +121,43 @@ class TestRetention:
             store.append_events([event(M2, node="n2")])
         store.append_events([event(M1, "new")])
         assert details(store, M1, after=last) == ["new"]
+
+
+class TestSlack:
+    """Between two looks at the bounds there are ``slack`` more events at most, whoever has them."""
+
+    KEEP = Retention(total=30, machine=5, strangers=8, log=30, machine_log=7, slack=10)
+
+    def most(self, store: Store, who: Mac, node: str | None, kind: Kind = Kind.OFFER) -> int:
+        """How many events of a machine there were at most, while many more came."""
+        seen = 0
+        for n in range(20):
+            store.append_events([Event(kind, who, node, str(n))] * (1 + n % 4))
+            seen = max(seen, len(store.timeline(who, log=True)))
+        return seen
+
+    @pytest.fixture
+    def store(self, database_url: str) -> Iterator[Store]:
+        with Store(database_url, self.KEEP) as opened:
+            yield opened
+
+    @pytest.mark.parametrize(
+        ("node", "kind", "keep"),
+        [("n1", Kind.OFFER, 5), (None, Kind.OFFER, 5), ("n1", Kind.SYSLOG, 7)],
+    )
+    def test_of_one_machine(self, store: Store, node: str | None, kind: Kind, keep: int) -> None:
+        assert keep < self.most(store, M1, node, kind) < keep + self.KEEP.slack
+
+    def test_a_program_that_was_started_again_looks_as_often(self, database_url: str) -> None:
+        for n in range(16):
+            with Store(database_url, self.KEEP) as store:
+                store.append_events([event(M1, str(n), "n1")])
+                assert len(store.timeline(M1)) < self.KEEP.machine + self.KEEP.slack
+
+    def test_of_strangers_and_of_all(self, store: Store) -> None:
+        for n in range(40):
+            mac = Mac(f"52:54:00:00:02:{n:02x}")
+            store.append_events([event(mac), event(mac, node=f"n{n}"), event(M2, node="n2")])
+            strangers = sum(found.event.node is None for found in store.events(0, 1000))
+            assert strangers < self.KEEP.strangers + self.KEEP.slack
+            assert len(store.events(0, 1000)) < self.KEEP.total + self.KEEP.slack

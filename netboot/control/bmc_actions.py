@@ -54,6 +54,7 @@ from netboot.lifecycle import TRANSITIONS, Cause
 from netboot.model import Node, Profile
 from netboot.store.bmc_shapes import Bmc, bmc_shown
 from netboot.store.store import Store
+from netboot.store.volume_shapes import Kept
 from netboot.volume import INITIATOR_VAR, initiator
 
 T = TypeVar("T")
@@ -192,17 +193,25 @@ class Actions:
             return self._act(
                 name, said, asker, source, lambda turn: clear_target(turn, self._set_boot)
             )
+        self._volume(name, source)
+
+        def work(turn: Turn) -> Answer:
+            kept = self._volume(name, source)  # nobody else asks this BMC now
+            volume, own = kept.opened(self._safe()), self._initiator(name, source)
+            can = self._iscsi_boot(turn)
+            done = boot_from(turn, volume, own, iscsi_boot=can, set_boot=self._set_boot)
+            if done.iscsi is not None and self._store.volume_of(name, source) != kept:
+                clear_target(turn, self._set_boot)  # else two machines may write to one volume
+                raise BmcError("its volume was taken from it meanwhile, so it boots from none")
+            return done
+
+        return self._act(name, said, asker, source, work)
+
+    def _volume(self, name: str, source: str) -> Kept:
         if (kept := self._store.volume_of(name, source)) is None:
             problem = f"node {name} has no volume; netboot volume attach VOLUME {name}"
             raise ConfigError(source, "volume", problem)
-        volume = kept.opened(self._safe())
-        own = self._initiator(name, source)
-
-        def work(turn: Turn) -> Answer:
-            can = self._iscsi_boot(turn)
-            return boot_from(turn, volume, own, iscsi_boot=can, set_boot=self._set_boot)
-
-        return self._act(name, said, asker, source, work)
+        return kept
 
     def leave_volume(self, name: str, asker: str, source: str) -> None:
         """Have the firmware boot from no volume, where it may have been told of one.

@@ -17,8 +17,8 @@ from netboot.policy import DEPLOY, DISK_IMAGE
 from netboot.snapshot import Snapshot
 from netboot.store import groups, nodes, transitions
 from netboot.store.opened import bump
+from netboot.store.retention import Retention
 from netboot.store.shapes import Conflict, refuse_strange_name, unknown_node
-from netboot.store.timeline import Retention
 from netboot.store.transitions import Standing, Why
 
 _CAUSES = {

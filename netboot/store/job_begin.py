@@ -11,8 +11,8 @@ from netboot.model import State
 from netboot.store import job_rows, transitions
 from netboot.store.installations import next_installation
 from netboot.store.job_shapes import Request
+from netboot.store.retention import Retention
 from netboot.store.shapes import Conflict
-from netboot.store.timeline import Retention
 from netboot.store.transitions import Standing, Why
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from netboot.store import schema
 from netboot.store.database import Topic, engines, notify, upgrade
-from netboot.store.timeline import Retention
+from netboot.store.retention import Retention
 
 COMMAND_LINE = "command line"
 """Where bad input stands when nobody says otherwise."""

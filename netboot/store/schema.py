@@ -272,4 +272,4 @@ meta = Table(
     Column("name", String(32), primary_key=True),
     Column("value", Integer, nullable=False),
 )
-"""Counters: ``version`` of nodes and groups, ``events`` and lines of the ``log`` kept."""
+"""Counters: ``version`` of nodes and groups; ``events`` and ``log`` are of older versions."""

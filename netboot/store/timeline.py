@@ -1,14 +1,7 @@
-"""Events ↔ rows, and how many of them are kept. Every function works in the caller's transaction.
-
-Bounds, and the oldest go first: all events together, those of one machine, and those of machines
-nobody registered, so that strangers on the network cannot wash out what the registered ones did.
-The lines of installers' logs have two bounds of their own and are not counted with the others, so
-that no chatty installer washes out what its boot did.
-"""
+"""Events ↔ rows. Every function works in the caller's transaction."""
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +10,7 @@ from netboot.events import WARNS, Event, Kind
 from netboot.model import Mac
 from netboot.store import schema
 from netboot.store.database import Topic, notify
+from netboot.store.retention import HAPPENED, LOGGED, Retention, bound
 from netboot.store.shapes import Record
 
 MAX_ORIGINS = 64
@@ -27,62 +21,13 @@ LOOKED_BACK = 200
 """Newest events of a machine that are looked through for a sign of it; a boot makes some dozens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many events are kept: in all, of one machine, of all unregistered machines.
-
-    Attributes:
-        log: lines of installers' logs in all, beside the events.
-        machine_log: of one machine.
-    """
-
-    total: int = 100_000
-    machine: int = 5_000
-    strangers: int = 50_000
-    log: int = 100_000
-    machine_log: int = 10_000
-
-
 def append(connection: sa.Connection, events: Sequence[Event], keep: Retention) -> None:
-    """Keep events, in this order, and drop what is too old then."""
+    """Keep events, in this order; of those that are too old some go."""
     if not events:
         return
     connection.execute(sa.insert(schema.event), [_row(event) for event in events])
-    lines = [event for event in events if event.kind is Kind.SYSLOG]
-    if lines:
-        _bound_log(connection, lines, keep)
-    if len(lines) < len(events):
-        others = [event for event in events if event.kind is not Kind.SYSLOG]
-        _bound(connection, others, keep)
+    bound(connection, len(events), keep)
     notify(connection, Topic.EVENTS)
-
-
-def _bound(connection: sa.Connection, events: Sequence[Event], keep: Retention) -> None:
-    gone = _beyond_of(_BEYOND_OF_A_MACHINE, connection, events, keep.machine)
-    if any(event.node is None for event in events):
-        gone += connection.execute(_BEYOND_OF_STRANGERS, {"keep": keep.strangers}).rowcount
-    total = _counted(connection, "events", len(events) - gone)
-    if total > keep.total:
-        _delete_oldest(connection, total - keep.total)
-
-
-def _bound_log(connection: sa.Connection, lines: Sequence[Event], keep: Retention) -> None:
-    gone = _beyond_of(_BEYOND_OF_A_LOG, connection, lines, keep.machine_log)
-    total = _counted(connection, "log", len(lines) - gone)
-    if total > keep.log:
-        number = schema.event.c.id
-        oldest = sa.select(number).where(_LOGGED).order_by(number).limit(total - keep.log)
-        deleted = connection.execute(sa.delete(schema.event).where(number.in_(oldest))).rowcount
-        _counted(connection, "log", -deleted)
-
-
-def _beyond_of(
-    statement: sa.Delete, connection: sa.Connection, events: Sequence[Event], keep: int
-) -> int:
-    machines = {event.mac for event in events if event.mac is not None}
-    if not machines:
-        return 0
-    return connection.execute(statement, [{"one": mac, "keep": keep} for mac in machines]).rowcount
 
 
 def last_seq(connection: sa.Connection, instance: str) -> int:
@@ -126,8 +71,8 @@ def read(
         own.append(table.node == name)
     found: dict[int, Record] = {}
     for condition in [*own, table.kind == Kind.LOST.value]:  # each by its own index
-        found |= _found(connection, sa.and_(condition, _HAPPENED), after, limit)
-    lines = _LOGGED if log else sa.and_(_LOGGED, _TELLING)
+        found |= _found(connection, sa.and_(condition, HAPPENED), after, limit)
+    lines = LOGGED if log else sa.and_(LOGGED, _TELLING)
     for condition in own:
         found |= _found(connection, sa.and_(condition, lines), after, limit)
     ids = sorted(found)
@@ -143,7 +88,7 @@ def read_newest(
     the LOST events, which are of no machine.
     """
     table = schema.event.c
-    telling = sa.or_(_HAPPENED, sa.and_(_LOGGED, _TELLING))
+    telling = sa.or_(HAPPENED, sa.and_(LOGGED, _TELLING))
     found: dict[int, Record] = {}
     for own in [table.node == name, *(table.mac == mac for mac in macs)]:  # each by its own index
         condition = sa.and_(own, table.id > since, telling)
@@ -191,7 +136,7 @@ def first_since(
     connection: sa.Connection, name: str, kinds: Collection[Kind], since: float
 ) -> Event | None:
     """A node's first event of ``kinds`` at ``since`` or later, among its ``LOOKED_BACK`` newest."""
-    newest = sa.select(schema.event).where(schema.event.c.node == name, _HAPPENED)
+    newest = sa.select(schema.event).where(schema.event.c.node == name, HAPPENED)
     newest = newest.order_by(schema.event.c.id.desc()).limit(LOOKED_BACK)
     for row in reversed(connection.execute(newest).all()):
         if row.time >= since and row.kind in kinds:
@@ -215,44 +160,7 @@ def _record(row: sa.Row[Any]) -> Record:
     return Record(row.id, Event(Kind(row.kind), mac, row.node, row.detail, row.data, row.time))
 
 
-def _counted(connection: sa.Connection, what: str, change: int) -> int:
-    """How many there are after ``change``; counting the rows would read them all."""
-    table = schema.meta
-    statement = sa.update(table).where(table.c.name == what)
-    statement = statement.values(value=table.c.value + change)
-    now = connection.execute(statement.returning(table.c.value)).scalar_one()
-    return int(now)
-
-
-def _delete_oldest(connection: sa.Connection, count: int) -> None:
-    """The oldest ``count`` events, and log lines older than these: their boots are gone."""
-    number = schema.event.c.id
-    last = sa.select(number).where(_HAPPENED).order_by(number).offset(count - 1).limit(1)
-    upto = number <= connection.execute(last).scalar_one()
-    lines = connection.execute(sa.delete(schema.event).where(_LOGGED, upto)).rowcount
-    events = connection.execute(sa.delete(schema.event).where(upto)).rowcount
-    _counted(connection, "log", -lines)
-    _counted(connection, "events", -events)
-
-
-def _beyond(mine: sa.ColumnElement[bool]) -> sa.Delete:
-    """Deletes the oldest of those events beyond the newest ``keep``; made once, for it is slow."""
-    number = schema.event.c.id
-    newest = sa.select(number).where(mine).order_by(number.desc()).offset(sa.bindparam("keep"))
-    return sa.delete(schema.event).where(
-        mine, number <= newest.limit(1).correlate(None).scalar_subquery()
-    )
-
-
-# as literals: an index that is partial is not used where a parameter may be anything
-_LOGGED = schema.event.c.kind == sa.literal_column(f"'{Kind.SYSLOG.value}'")
-_HAPPENED = schema.event.c.kind != sa.literal_column(f"'{Kind.SYSLOG.value}'")
 _TELLING = sa.or_(
     schema.event.c.data["stage"].as_string().is_not(None),
     schema.event.c.data["severity"].as_string().in_(sorted(WARNS)),
 )
-
-_OF_ONE = schema.event.c.mac == sa.bindparam("one")
-_BEYOND_OF_A_MACHINE = _beyond(sa.and_(_OF_ONE, _HAPPENED))
-_BEYOND_OF_A_LOG = _beyond(sa.and_(_OF_ONE, _LOGGED))
-_BEYOND_OF_STRANGERS = _beyond(sa.and_(schema.event.c.node.is_(None), _HAPPENED))

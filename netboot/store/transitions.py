@@ -14,8 +14,8 @@ from netboot.lifecycle import BACK, TRANSITIONS, WORDS, Cause, Illegal, after, o
 from netboot.model import Mac, Node, State
 from netboot.store import nodes, schema, timeline
 from netboot.store.opened import bump
+from netboot.store.retention import Retention
 from netboot.store.shapes import Conflict, unknown_node
-from netboot.store.timeline import Retention
 
 LONGEST_REASON = 500
 """Characters that are kept of why a node is in its state."""
