@@ -5,8 +5,10 @@ BIN    := $(VENV)/bin
 # run as root; the variables named are the ones that survive sudo
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=NETBOOT_CACHE,CI)
 export NETBOOT_CACHE ?= $(CURDIR)/.cache
-# processes that share `make test`; each boots up to two machines of 1 GiB
-WORKERS ?= 2
+# processes that share `make test`; each boots up to two machines of 1 GiB, and waits a third of its time
+WORKERS ?= 3
+# hundreds of netboot's processes start in the tests: compiled once, not each time
+unexport PYTHONDONTWRITEBYTECODE
 # on a machine busy with real firmware: named with their tracebacks, and counted in the last line
 RERUNS := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 

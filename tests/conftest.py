@@ -23,6 +23,7 @@ from netboot.media.build import build
 from netboot.media.definition import fetched
 from netboot.media.fetch import fetch
 from netboot.media.progress import silent
+from tests.new_stores import new_stores_share_an_upgrade  # noqa: F401 -- a fixture for all
 from tests.postgres import cluster, database_url, postgresql_url  # noqa: F401 -- fixtures
 
 # a busy machine is slow; the rest is as Hypothesis has it, in CI the same examples each time
@@ -100,7 +101,7 @@ SLOW = frozenset(
     }
 )
 """Files that ``make check``, which takes less than a minute, leaves to ``make test``."""
-HEAVIEST_FIRST = ("firmware", "mirror", "root")
+HEAVIEST_FIRST = ("firmware", "mirror", "root", "slow")
 
 
 def pytest_configure() -> None:
@@ -110,13 +111,28 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest: processes that share a run end together then."""
+    """Begin with the files that take longest: processes that share a run end together then.
+
+    While the first of all fetches the images, the others have files that need none and mostly wait.
+    """
     weights: dict[Path, int] = {}
+    fetching: set[Path] = set()
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
         weights[item.path] = min(_weight(item), weights.get(item.path, len(HEAVIEST_FIRST)))
+        if "images" in getattr(item, "fixturenames", ()):
+            fetching.add(item.path)
     items.sort(key=lambda item: weights[item.path])
+    first = next((item.path for item in items if item.path in fetching), None)
+    of_root = HEAVIEST_FIRST.index("root")
+
+    def turn(path: Path) -> int:
+        if path == first:
+            return 0
+        return 1 if weights[path] <= of_root and path not in fetching else 2
+
+    items.sort(key=lambda item: turn(item.path))
 
 
 def _weight(item: pytest.Item) -> int:

@@ -9,6 +9,7 @@ gathers them.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -135,9 +136,16 @@ def _response(
 
 
 def _schema(shape: Any, shapes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 -- any type that msgspec knows
-    [schema], found = msgspec.json.schema_components((shape,), ref_template=_REF)
+    schema, found = _drawn(shape)
     shapes |= found
     return schema
+
+
+@cache  # routes share their shapes; drawn anew for each they were most of the start of a server
+def _drawn(shape: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 -- any type that msgspec knows
+    """A shape's schema, and those it refers to by their names."""
+    [schema], found = msgspec.json.schema_components((shape,), ref_template=_REF)
+    return schema, found
 
 
 def _say_who_may(document: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
