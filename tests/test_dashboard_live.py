@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from netboot.events import Event, Kind
 from netboot.model import Mac
@@ -208,6 +208,27 @@ class TestFollowing:
         expect(page.locator("tbody tr")).to_have_count(1)
         link.tell(*events(LOADER, bad.number, bad.name))
         expect(card).to_have_count(0)
+
+    def test_that_all_is_well_is_said_when_it_is_known(
+        self, site: DashboardSite, many: list[Machine], seen: Watched
+    ) -> None:
+        for each in many:
+            site.add(each.name, each.number)
+        held: list[Route] | None = []
+
+        def hold(route: Route) -> None:
+            if held is None:
+                route.continue_()
+            else:
+                held.append(route)
+
+        seen.page.route("**/api/v1/timelines?*", hold)
+        card = seen.open().get_by_role("region", name="Needs attention").locator(".well")
+        expect(card).to_have_text(re.compile(r"^Reading what \d+ nodes did…$"))
+        waiting, held = held, None
+        for each in waiting:
+            each.continue_()
+        expect(card).to_have_text(re.compile(r"^Nothing needs attention\. \d+ nodes\.$"))
 
     def test_nodes_are_found_by_name_address_and_label(
         self, site: DashboardSite, many: list[Machine], seen: Watched

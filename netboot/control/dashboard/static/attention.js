@@ -36,7 +36,10 @@ export function attentionPanel(model) {
       well.hidden = found.length > 0;
       card.hidden = !found.length;
       if (!found.length) {
-        say(well, `Nothing needs attention. ${counted(model.nodes.size, "node")}.`);
+        const nodes = counted(model.nodes.size, "node");
+        const known = [...model.nodes.keys()].every(model.read);
+        say(well, known ? `Nothing needs attention. ${nodes}.` : `Reading what ${nodes} did…`);
+        mark(well, "data-tone", known ? "ok" : "quiet");
         return;
       }
       draw(found[0]);

@@ -164,6 +164,7 @@ export class Model {
     try {
       await read();
       for (const name of names) this.#read.add(name);
+      if (names.length) this.#tell("nodes");
     } catch {
       for (const name of names) this.#looked.delete(name);
     }

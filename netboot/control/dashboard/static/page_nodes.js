@@ -108,7 +108,7 @@ export function nodesPage(context) {
         update: (now) => {
           say(count, String(now.count));
           mark(root, "aria-pressed", String(filter.section === now.key));
-          mark(root, "data-tone", now.tone);
+          mark(root, "data-tone", now.count ? now.tone : null);
         },
       };
     });
