@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,18 @@ class TestConsoles:
         kinds = [record.event.kind for record in site.store.timeline("n1")]
         kinds = [kind for kind in kinds if kind is not Kind.STATE]
         assert kinds == [Kind.BMC, *[Kind.CONSOLE] * 3, Kind.BMC]
+
+    def test_who_hangs_up_while_another_ends_it_does_no_harm(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session, both = site.consoles.open("n1", "alice", "test", keep=True), threading.Barrier(2)
+        for flag in vars(session).values():  # who looks at one sees what the other saw
+            if isinstance(flag, threading.Event):
+                monkeypatch.setattr(flag, "is_set", lambda: both.wait(PATIENCE) < 0)
+        with ThreadPoolExecutor(2) as threads:
+            ends = [threads.submit(session.close) for _ in range(2)]
+            assert [end.exception() for end in ends] == [None, None]
+        assert site.bmc.line.closed == 1  # type: ignore[attr-defined]
 
     def test_nothing_is_kept_when_nothing_is_to_be(self, site: Site) -> None:
         site.bmc.line.output = [b"secret\r\n"]  # type: ignore[attr-defined]

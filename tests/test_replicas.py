@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from netboot.bmc.credentials import KEY_FILE
 from netboot.control import listener
 from netboot.events import Event, Kind
 from netboot.model import Mac, Node
-from netboot.store.database import Topic
+from netboot.store.database import CHANNEL, Topic
 from netboot.store.store import Store
 from tests.postgres import Cluster, cluster_running
 from tests.replica_site import Boot, Replica
@@ -79,6 +80,18 @@ class TestTold:
 
             found = asyncio.run(self.heard(postgresql_url, remove, {Topic.NODES}))
             assert Topic.NODES in found
+
+    def test_what_a_replica_of_another_version_tells_of_is_left_to_it(
+        self, postgresql_url: str
+    ) -> None:
+        with Store(postgresql_url) as store:
+
+            def change() -> None:
+                with psycopg.connect(postgresql_url) as connection:
+                    connection.execute("SELECT pg_notify(%s, 'weather')", [CHANNEL])
+                store.append_events([Event(Kind.OFFER, M1, None)])
+
+            assert asyncio.run(self.heard(postgresql_url, change, {Topic.EVENTS})) == {Topic.EVENTS}
 
     def test_that_everything_may_have_changed_while_nothing_could_be_heard(
         self, own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,8 @@ from netboot.migrate.files import Files
 from netboot.migrate.formats import Format, detect, read
 from netboot.migrate.found import Note, Reading
 from netboot.migrate.nodes import LOCAL, Action, Plan, Row, Wish, entry_of, make_plan
-from netboot.store.shapes import Imported, identities
+from netboot.store.identities import identities
+from netboot.store.shapes import Imported
 
 AUTO = "auto"
 LONGEST_TEXT = 300

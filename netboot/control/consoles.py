@@ -45,7 +45,7 @@ class ConsoleSession:
         self._gone = gone
         self._lines = Lines(time.monotonic()) if keep else None
         self._said = time.monotonic()
-        self._closed = threading.Event()
+        self._open = threading.Lock()  # taken once, by who closes it
         self._taken_by = ""
 
     def read(self) -> bytes:
@@ -86,9 +86,8 @@ class ConsoleSession:
 
     def close(self) -> None:
         """End it and give the line back. Calling it twice is fine; never raises."""
-        if self._closed.is_set():
+        if not self._open.acquire(blocking=False):
             return
-        self._closed.set()
         try:
             self._line.close()
         finally:

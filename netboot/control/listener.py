@@ -21,6 +21,8 @@ QUIET = 10.0
 ANSWER = 10.0
 """Seconds the server gets to answer then."""
 
+_TOPICS = frozenset(Topic)
+
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +61,7 @@ async def _topics(url: str, password_file: Path | None) -> AsyncIterator[Topic]:
             yield topic
         while True:
             async for notice in connection.notifies(timeout=QUIET):
-                yield Topic(notice.payload)
+                if notice.payload in _TOPICS:  # a replica of another version may tell of more
+                    yield Topic(notice.payload)
             async with asyncio.timeout(ANSWER):
                 await connection.execute("SELECT 1")

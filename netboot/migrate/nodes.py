@@ -17,7 +17,8 @@ from netboot.errors import ConfigError
 from netboot.migrate import names
 from netboot.migrate.found import Machine, Note, Place, Reading
 from netboot.model import Node, State
-from netboot.store.shapes import NodeEntry, check_profile, identities, nodes_of
+from netboot.store.identities import identities
+from netboot.store.shapes import NodeEntry, check_profile, nodes_of
 from netboot.store.words import MAX_LABELS, MAX_MACS, MAX_VARS
 
 LOCAL = "local"

@@ -11,7 +11,8 @@ from netboot.errors import ConfigError
 from netboot.groups import Groups, profile_of
 from netboot.model import Node
 from netboot.store import groups, nodes
-from netboot.store.shapes import Identity, claimed, identities
+from netboot.store.identities import Identity, identities
+from netboot.store.shapes import claimed
 
 
 def refuse_claimed(

@@ -7,10 +7,8 @@ import sqlalchemy as sa
 
 from netboot.model import Mac, Node, State
 from netboot.store import boot_once, schema
+from netboot.store.identities import KINDS
 from netboot.store.shapes import refuse_strange_name, unknown_node
-
-IDENTITIES = ("uuid", "serial", "asset_tag")
-"""Columns in which no two nodes have the same value, as attributes of ``Node`` are called."""
 
 _Condition = Callable[[sa.ColumnElement[str]], sa.ColumnElement[bool]]
 
@@ -99,7 +97,7 @@ def owners(connection: sa.Connection, kind: str, values: Iterable[str]) -> dict[
 
     Args:
         connection: the caller's.
-        kind: ``mac``, or one of ``IDENTITIES``.
+        kind: ``mac``, or one of ``netboot.store.identities.KINDS``.
         values: of that kind.
     """
     found: dict[str, str] = {}
@@ -141,7 +139,7 @@ def replace(connection: sa.Connection, nodes: Sequence[Node]) -> None:
         mine = table.c.node == sa.bindparam("old")
         _execute_many(connection, sa.delete(table).where(mine), names)
     change = sa.update(schema.node).where(schema.node.c.name == sa.bindparam("old"))
-    _execute_many(connection, change.values(dict.fromkeys(IDENTITIES)), names)
+    _execute_many(connection, change.values(dict.fromkeys(KINDS)), names)
     rows = [{"old": node.name} | _given(node) for node in nodes]
     _execute_many(connection, change, rows)
     _insert_parts(connection, nodes)
@@ -154,7 +152,7 @@ def delete(connection: sa.Connection, name: str) -> bool:
 
 
 def _given(node: Node) -> dict[str, object]:
-    names = ("profile", "loader", "secure_boot", *IDENTITIES)
+    names = ("profile", "loader", "secure_boot", *KINDS)
     same = {name: getattr(node, name) for name in names}
     return same | {"vars": dict(node.vars)}
 

@@ -11,17 +11,24 @@ One road leads in, whether a node comes from a YAML file, the command line or th
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import field
 
 from netboot.checked import Checked, convert, shown
 from netboot.errors import ConfigError
 from netboot.events import Event
-from netboot.matching import parse_text, parse_uuid
 from netboot.model import Mac, Node, State, parse_mac
+from netboot.store.identities import (
+    KINDS,
+    Identity,
+    checked_identity,
+    checked_macs,
+    identities,
+    refuse_unknowable,
+)
 from netboot.store.words import (
     HOST_LABEL,
     MAX_LABELS,
@@ -86,24 +93,6 @@ class Install(Checked, frozen=True):
     reinstall: bool = False
 
 
-class Identity(NamedTuple):
-    """One thing a node is known by.
-
-    Attributes:
-        kind: ``mac``, ``uuid``, ``serial`` or ``asset_tag``.
-        key: where it stands in a node as people write it.
-    """
-
-    kind: str
-    key: str
-    value: str
-
-    @property
-    def said(self) -> str:
-        """For a person: ``UUID 4c4c…``."""
-        return f"{_SAID[self.kind]} {self.value}".lstrip()
-
-
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did, by node name, in the order of the file."""
@@ -129,15 +118,6 @@ class Conflict(ConfigError):  # noqa: N818 -- likewise
     """A name or an identity that another node has already."""
 
 
-def identities(node: Node) -> Iterator[Identity]:
-    """Everything a node is known by."""
-    for place, mac in enumerate(node.macs):
-        yield Identity("mac", f"macs[{place}]", mac)
-    for kind in _PARSERS:
-        if (value := getattr(node, kind)) is not None:
-            yield Identity(kind, kind, value)
-
-
 def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") -> Node:
     """Check one node.
 
@@ -156,7 +136,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         check_profile(entry.profile, profiles, source, _below(key, "profile"))
     node = Node(
         name=entry.name,
-        macs=_macs(entry.macs, source, _below(key, "macs")),
+        macs=checked_macs(entry.macs, source, _below(key, "macs")),
         profile=entry.profile,
         labels=dict(entry.labels),
         vars=dict(entry.vars),
@@ -167,7 +147,7 @@ def node_of(raw: object, source: str, profiles: Collection[str], key: str = "") 
         secure_boot=_is_yes(entry.secure_boot),
         state=entry.state,
     )
-    _check_known_by_something(node, source, _below(key, "macs"))
+    refuse_unknowable(node, source, _below(key, "macs"))
     return node
 
 
@@ -202,10 +182,10 @@ def change_of(raw: object, source: str, profiles: Collection[str]) -> NodeChange
     change = convert(raw, NodeChange, source)
     if change.profile:
         check_profile(change.profile, profiles, source, "profile")
-    for kind in _PARSERS:
+    for kind in KINDS:
         _identity(change, kind, source)
     for key in ("macs", "add_macs", "remove_macs"):
-        _macs(getattr(change, key) or (), source, key)
+        checked_macs(getattr(change, key) or (), source, key)
     return change
 
 
@@ -236,7 +216,7 @@ def changed(node: Node, change: NodeChange, source: str) -> Node:
         serial=kept(node.serial, _identity(change, "serial", source)),
         asset_tag=kept(node.asset_tag, _identity(change, "asset_tag", source)),
     )
-    _check_known_by_something(after, source, "macs")
+    refuse_unknowable(after, source, "macs")
     return after
 
 
@@ -309,43 +289,13 @@ def merged(
     return left
 
 
-def _check_known_by_something(node: Node, source: str, key: str) -> None:
-    if next(identities(node), None) is None:
-        problem = f"node {node.name} needs a MAC, a UUID, a serial number or an asset tag"
-        raise ConfigError(source, key, problem)
-
-
 def _identity(given: NodeEntry | NodeChange, kind: str, source: str, below: str = "") -> str | None:
     """The checked UUID, serial number or asset tag; None and, in a change, "" as they are."""
     text: str | None = getattr(given, kind)
     if text is None or (text == "" and isinstance(given, NodeChange)):
         return text
-    try:
-        return _PARSERS[kind](text)
-    except ValueError as error:
-        raise ConfigError(source, _below(below, kind), f"= {shown(text)}: {error}") from None
-
-
-def _macs(texts: Collection[str], source: str, key: str) -> tuple[Mac, ...]:
-    found: dict[Mac, None] = {}
-    for place, text in enumerate(texts):
-        try:
-            mac = parse_mac(text)
-        except ValueError as error:
-            raise ConfigError(source, f"{key}[{place}]", str(error)) from None
-        if mac in found:
-            raise ConfigError(source, f"{key}[{place}]", f'= "{text}": is there twice')
-        found[mac] = None
-    return tuple(found)
+    return checked_identity(kind, text, source, _below(below, kind))
 
 
 def _below(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
-
-
-_PARSERS: dict[str, Callable[[str], str]] = {
-    "uuid": parse_uuid,
-    "serial": parse_text,
-    "asset_tag": parse_text,
-}
-_SAID = {"mac": "", "uuid": "UUID", "serial": "serial number", "asset_tag": "asset tag"}
