@@ -10,7 +10,7 @@ from msgspec import structs
 
 from netboot.bmc import quirks
 from netboot.bmc.address import Address
-from netboot.bmc.iscsi import HasIscsi, IscsiTarget
+from netboot.bmc.iscsi import BootPlace, HasIscsi, IscsiTarget
 from netboot.bmc.model import Login, PowerAction, Secret, Tls
 from netboot.bmc.quirks import Quirk
 from netboot.bmc.redfish import RedfishDriver
@@ -18,6 +18,7 @@ from netboot.bmc.redfish_http import Timing
 from netboot.errors import BmcError
 from netboot.lab.bmc.faults import Fault
 from netboot.lab.bmc.firmware import LOCKED_WRITES
+from netboot.lab.bmc.hpe_sources import BootSource
 from netboot.lab.bmc.machine import FakeMachine, IscsiDrive
 from netboot.lab.bmc.virtual import VirtualBmc
 from tests.fakes import Clock
@@ -33,6 +34,8 @@ TARGET = IscsiTarget(
 )
 WITH_CHAP = replace(TARGET, chap_user="n1")
 DRIVE = IscsiDrive(TARGET.name, TARGET.address, TARGET.port, TARGET.lun, TARGET.initiator)
+HPE = structs.replace(quirks.known()["hpe-ilo6"], locked_during_post=False)
+BOOT_ORDER = "/redfish/v1/Systems/1/Bios/oem/hpe/boot/settings"
 SETS_IT = [name for name, quirk in quirks.known().items() if quirk.iscsi != "none"]
 
 
@@ -146,6 +149,85 @@ def test_another_source_of_hpes_firmware_stays() -> None:
         left = driver.iscsi_target(MACS)
     assert left is not None
     assert left.name == theirs["iSCSITargetName"]
+
+
+def test_hpes_boot_order_begins_with_the_lun_until_it_is_put_back() -> None:
+    with driven(HPE) as (driver, _, machine):
+        driver.set_iscsi_boot_target(TARGET, None, MACS)
+        assert driver.iscsi_place(TARGET) is BootPlace.ELSEWHERE
+        driver.put_iscsi_first(TARGET, MACS)
+        assert driver.iscsi_place(TARGET) is BootPlace.AWAITED
+        driver.power(PowerAction.ON)
+        assert driver.iscsi_place(TARGET) is BootPlace.FIRST
+        assert driver.iscsi_place(replace(TARGET, lun=19)) is BootPlace.ELSEWHERE
+        driver.put_iscsi_back()
+        assert driver.iscsi_place(TARGET) is BootPlace.ELSEWHERE
+        driver.power(PowerAction.RESET)
+        assert list(machine.boots) == [f"iscsi {TARGET.name}/18", "disk"]
+        driver.clear_iscsi_boot_target(MACS)
+        driver.power(PowerAction.RESET)
+        assert driver.iscsi_place(TARGET) is BootPlace.ELSEWHERE
+
+
+def test_where_firmware_heeds_no_desired_device_what_it_found_is_put_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BootSource, "is_desired", lambda *_: False)
+    with driven(HPE) as (driver, _, machine):
+        driver.set_iscsi_boot_target(TARGET, None, MACS)
+        driver.put_iscsi_first(TARGET, MACS)
+        driver.power(PowerAction.ON)
+        assert driver.iscsi_place(TARGET) is BootPlace.ELSEWHERE
+        driver.put_iscsi_first(TARGET, MACS)
+        assert driver.iscsi_place(TARGET) is BootPlace.FIRST
+        driver.power(PowerAction.RESET)
+        assert list(machine.boots) == ["disk", f"iscsi {TARGET.name}/18"]
+
+
+def test_a_source_of_another_that_is_first_is_seen_to_be() -> None:
+    theirs = {
+        "iSCSIAttemptInstance": 1,
+        "iSCSINicSource": "NicBoot1",
+        "iSCSIConnection": "Enabled",
+        "iSCSITargetName": TARGET.name,
+        "iSCSILUN": "12",
+    }
+    with driven(HPE) as (driver, _, _machine):
+        driver.inspect()
+        iscsi = BOOT_ORDER.replace("boot", "iscsi")
+        driver._connection.send("PATCH", iscsi, {"iSCSISources": [theirs]})
+        driver.power(PowerAction.ON)
+        assert driver.iscsi_place(TARGET) is BootPlace.ELSEWHERE
+        order = {"PersistentBootConfigOrder": ["NIC.LOM.1.1.iSCSI"]}
+        driver._connection.send("PATCH", BOOT_ORDER, order)
+        assert driver.iscsi_place(TARGET) is BootPlace.FIRST
+
+
+def test_hpe_is_told_the_nic_and_another_desired_device_stays() -> None:
+    theirs = {"Wwn": "0x0001020304050607", "Lun": "0x01"}
+    with driven(HPE) as (driver, _, _machine):
+        driver.inspect()
+        driver._connection.send("PATCH", BOOT_ORDER, {"DesiredBootDevices": [theirs]})
+        driver.set_iscsi_boot_target(TARGET, None, MACS)
+        driver.put_iscsi_first(TARGET, MACS[1:])
+        ours, other = driver._connection.get(BOOT_ORDER).said["DesiredBootDevices"]
+        assert ours == {
+            "CorrelatableID": "PciRoot(0x0)/Pci(0x1C,0x4)/Pci(0x0,0x1)",
+            "Lun": "0x12",
+            "Wwn": "",
+            "iScsiTargetName": TARGET.name,
+        }
+        assert other.items() >= theirs.items()
+        driver.put_iscsi_back()
+        left, none = driver._connection.get(BOOT_ORDER).said["DesiredBootDevices"]
+        assert left == other
+        assert not any(none.values())
+
+
+def test_a_bmc_without_a_boot_order_of_its_own_has_no_place_in_it() -> None:
+    with driven("generic") as (driver, _, _machine):
+        driver.set_iscsi_boot_target(TARGET, None, MACS)
+        assert driver.iscsi_place(TARGET) is None
 
 
 def test_a_function_that_is_listed_and_not_there_is_passed_over() -> None:

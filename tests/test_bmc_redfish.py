@@ -418,6 +418,33 @@ def test_a_slot_that_is_not_there_is_named_with_those_that_are() -> None:
         driver.insert("http://boot/x.iso", "Cd2")
 
 
+@pytest.mark.parametrize(
+    ("maker", "said", "schemes"),
+    [
+        ("Contoso", None, ("http", "https")),
+        ("Contoso", ["CIFS"], ("cifs",)),
+        ("Contoso", ["OEM", "CIFS", "NFS", "HTTPS"], ("https", "nfs", "cifs")),
+        ("Contoso", ["OEM"], ("http", "https")),
+        ("H3C", None, ("nfs", "cifs")),
+        ("H3C", ["HTTP", "HTTPS", "CIFS"], ("cifs",)),
+        ("H3C", ["HTTP"], ("nfs", "cifs")),
+    ],
+)
+def test_images_are_read_as_the_slot_says_but_for_http_where_it_is_known_not_to_work(
+    maker: str, said: list[str] | None, schemes: tuple[str, ...]
+) -> None:
+    insert: dict[str, object] = {"target": "/insert"}
+    if said is not None:
+        insert["TransferProtocolType@Redfish.AllowableValues"] = said
+    slot = _cd()["Cd1"] | {"Actions": {"#VirtualMedia.InsertMedia": insert}}
+    more = {"/redfish/v1/Managers/1/VirtualMedia/Cd1": slot}
+    bmc = FakeBmc(slots=_cd(), more=more, identity={"Manufacturer": maker})
+    with driving(bmc) as driver:
+        assert driver.image_schemes() == schemes
+        with pytest.raises(BmcError, match=f"reads images by {' or '.join(schemes)}, not by ftp"):
+            driver.insert("ftp://boot/x.iso")
+
+
 SIGNED = "http://boot/x.iso?X-Signature=5ecret&X-Expires=9"
 
 

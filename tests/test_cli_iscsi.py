@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from netboot.bmc import quirks
 from netboot.control import bmc_steps, iscsi_steps
-from netboot.lab.bmc import adapter
+from netboot.lab.bmc import adapter, hpe_boot
 from netboot.lab.bmc.faults import Fault
 from netboot.lab.bmc.machine import FakeMachine, IscsiDrive
 from netboot.lab.bmc.virtual import VirtualBmc
@@ -48,8 +49,13 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def bmc(cli: Nodes, machine: Machine, tmp_path: Path) -> Iterator[VirtualBmc]:
-    with VirtualBmc(machine, password=PASSWORD) as bmc:
+def personality() -> str:
+    return quirks.GENERIC
+
+
+@pytest.fixture
+def bmc(cli: Nodes, machine: Machine, tmp_path: Path, personality: str) -> Iterator[VirtualBmc]:
+    with VirtualBmc(machine, personality, password=PASSWORD) as bmc:
         (tmp_path / "password").write_text(PASSWORD, "ascii")
         login = ("--bmc-user", "admin", "--bmc-password-file", str(tmp_path / "password"))
         address = f"redfish+http://127.0.0.1:{bmc.port}"
@@ -166,3 +172,52 @@ def test_a_bmc_that_takes_it_and_does_nothing_is_not_believed(
     code, _, err = cli("node", "iscsi", "n1", "set")
     assert (code, "accepted, but after 0 s the BMC shows" in err) == (1, True)
     assert bmc.log.count("PATCH", "Systems") == 0  # its boot device is left alone
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A BMC that is busy is asked again at once."""
+    monkeypatch.setattr(bmc_steps, "BUSY_PAUSES", (0.0,) * 9)
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("personality", ["hpe-ilo6"])
+class TestHpe:
+    """Its boot device is a place in the firmware's own boot order."""
+
+    AWAITED = "first in its boot order as soon as a start has found it"
+
+    def test_its_boot_order_begins_with_the_volume_until_it_is_cleared(
+        self, cli: Nodes, bmc: VirtualBmc, machine: Machine
+    ) -> None:
+        attached(cli)
+        bmc.faults.add(Fault("drop", "PATCH", "boot/settings"))
+        set_words = f"n1: its firmware boots from {SAID}, {self.AWAITED}\n"
+        assert cli("node", "iscsi", "n1", "set") == (0, set_words, "")
+        assert cli("node", "iscsi", "n1", "set") == (0, set_words, "")
+        assert bmc.log.count("PATCH", "boot/settings") == 1
+        cli("node", "power", "n1", "on")
+        status = f"n1: its firmware boots from {SAID}, first in its boot order, no override\n"
+        assert cli("node", "iscsi", "n1", "status") == (0, status, "")
+        assert cli("node", "iscsi", "n1", "clear")[0] == 0
+        cli("node", "power", "n1", "reset")
+        assert list(machine.boots) == [f"iscsi {IQN}/1", "disk"]
+
+    def test_an_override_gives_way(self, cli: Nodes, bmc: VirtualBmc, machine: Machine) -> None:
+        assert bmc.machine is machine
+        attached(cli)
+        cli("node", "boot", "n1", "pxe", "--always")
+        assert cli("node", "iscsi", "n1", "set")[0] == 0
+        cli("node", "power", "n1", "on")
+        assert list(machine.boots) == [f"iscsi {IQN}/1"]
+
+    def test_a_bmc_that_takes_the_order_and_does_nothing_is_not_believed(
+        self, cli: Nodes, bmc: VirtualBmc, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert bmc.port
+        attached(cli)
+        monkeypatch.setattr(iscsi_steps, "SHOWS_WITHIN", 0.0)
+        monkeypatch.setattr(hpe_boot.HpeBoot, "_change", lambda *_: None)
+        code, _, err = cli("node", "iscsi", "n1", "set")
+        assert code == 1
+        assert "accepted, but after 0 s the BMC shows it not first in its boot order" in err

@@ -192,6 +192,51 @@ def test_hpe_sets_firmware_iscsi_in_its_own_resource() -> None:
         assert peer.patch(settings, {"iSCSISources": [source | {"iSCSINicSource": "x"}]}) == 400
 
 
+def test_hpe_lists_an_iscsi_source_once_a_start_has_found_it() -> None:
+    with running("hpe-ilo5") as (bmc, peer):
+        links = peer.get(f"{peer.system}/Bios")["Oem"]["Hpe"]["Links"]
+        boot, iscsi = links["Boot"]["@odata.id"], links["iScsi"]["@odata.id"]
+        source = {
+            "iSCSIAttemptInstance": 1,
+            "iSCSINicSource": "NicBoot1",
+            "iSCSIConnection": "Enabled",
+            "iSCSITargetName": "iqn.2020-01.example:n1",
+        }
+        assert peer.patch(f"{iscsi}/settings", {"iSCSISources": [source]}) == 204
+        own = peer.get(boot)["PersistentBootConfigOrder"]
+        order = {"PersistentBootConfigOrder": ["NIC.LOM.1.1.iSCSI", *own]}
+        assert peer.patch(f"{boot}/settings", order) == 400
+        peer.reset("On")
+        assert bmc.machine.boots[-1] == "disk"
+        assert peer.get(boot)["PersistentBootConfigOrder"] == [*own, "NIC.LOM.1.1.iSCSI"]
+        *_, found = peer.get(boot)["BootSources"]
+        assert source["iSCSITargetName"] in found["UEFIDevicePath"]
+        assert peer.get(iscsi)["iSCSISources"][0]["UEFIDevicePath"] == found["UEFIDevicePath"]
+        changes = {"iSCSISources": [{"UEFIDevicePath": ""}]}
+        assert peer.patch(f"{iscsi}/settings", changes) == 400
+        replies = [peer.patch(f"{boot}/settings", order) for _ in range(3)]
+        assert replies == [400, 400, 204]  # locked in POST
+        assert peer.get(boot)["PersistentBootConfigOrder"] == [*own, "NIC.LOM.1.1.iSCSI"]
+        peer.reset("ForceRestart")
+        assert bmc.machine.boots[-1] == "iscsi iqn.2020-01.example:n1/0"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"DesiredBootDevices": [{"Lun": "1"}]},
+        {"DesiredBootDevices": [{"Lun": 1}]},
+        {"DesiredBootDevices": [{"Name": ""}]},
+        {"DesiredBootDevices": [{}, {}, {}]},
+        {"PersistentBootConfigOrder": "HD.Emb.1.1"},
+    ],
+)
+def test_hpe_refuses_a_boot_order_that_it_cannot_have(wanted: dict[str, object]) -> None:
+    with running("hpe-ilo5") as (_, peer):
+        boot = peer.get(f"{peer.system}/Bios")["Oem"]["Hpe"]["Links"]["Boot"]["@odata.id"]
+        assert peer.patch(f"{boot}/settings", wanted) == 400
+
+
 def test_cisco_lists_a_slot_that_takes_nothing() -> None:
     with running("cisco") as (_, peer):
         members = peer.get(f"{peer.manager}/VirtualMedia")["Members"]

@@ -117,6 +117,16 @@ def test_it_stands_before_the_network_unless_somebody_says_otherwise(
     assert monitor.order == order
 
 
+def test_an_order_that_names_it_is_kept() -> None:
+    monitor = Monitor()
+    made = lun(monitor, DRIVE)
+    boots = BootOrder(monitor, MACHINE, (BootDevice.DISK, BootDevice.NETWORK), made)  # type: ignore[arg-type]
+    made.settle()
+    boots.own = (BootDevice.NETWORK, BootDevice.DISK, BootDevice.ISCSI)
+    boots.renew()
+    assert monitor.order == ["nic0", "disk0", "iscsi0"]
+
+
 def test_a_bios_has_no_initiator(tmp_path: Path) -> None:
     bios = Hardware("n1", "bios", 128, MACHINE.nics, ())
     assert "virtio-scsi-pci,id=scsi0" not in command(bios, tmp_path, ())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.bmc.iscsi import IscsiTarget
+from netboot.bmc.iscsi import BootPlace, IscsiTarget
 from netboot.bmc.model import BootMode, BootTarget, Rung, Secret
 from netboot.control.bmc_shapes import BootAsked
 from netboot.control.inventory import Direct
@@ -34,6 +34,7 @@ class IscsiBmc(FakeBmc):
 
     target: IscsiTarget | None = TARGET
     mode: BootMode = BootMode.UEFI
+    place: BootPlace | None = None
 
     def boot_mode(self) -> BootMode | None:
         return self.mode
@@ -49,6 +50,17 @@ class IscsiBmc(FakeBmc):
     ) -> str | None:
         self.asked.append("set the target")
         self.target = target
+        return None
+
+    def iscsi_place(self, target: IscsiTarget) -> BootPlace | None:  # noqa: ARG002 -- likewise
+        return self.place
+
+    def put_iscsi_first(self, target: IscsiTarget, macs: Sequence[str]) -> str | None:  # noqa: ARG002 -- likewise
+        self.asked.append("put it first")
+        return None
+
+    def put_iscsi_back(self) -> str | None:
+        self.asked.append("put it back")
         return None
 
     def clear_iscsi_boot_target(self, macs: Sequence[str]) -> str | None:  # noqa: ARG002 -- likewise
@@ -82,6 +94,16 @@ class TestInstall:
         site.calls_home()
         assert site.job().state is JobState.DONE
         assert site.bmcs["n1"].asked.count("clear the target") == 1
+
+    def test_a_volume_that_is_first_in_the_boot_order_is_put_back_before(
+        self, site: JobSite
+    ) -> None:
+        bmc = site.bmcs["n1"]
+        assert isinstance(bmc, IscsiBmc)
+        bmc.place = BootPlace.AWAITED
+        site.submit()
+        site.turns()
+        assert bmc.asked[:2] == ["put it back", "clear the target"]
 
     def test_a_bmc_that_has_no_time_is_asked_again_before_anything_else(
         self, site: JobSite

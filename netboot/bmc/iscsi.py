@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from netboot.bmc.model import BootMode, Secret
@@ -33,6 +34,14 @@ class IscsiTarget:
         return f"{self.name} LUN {self.lun} at {host}:{self.port} as {self.initiator}{chap}"
 
 
+class BootPlace(StrEnum):
+    """Where a LUN stands in a boot order of the firmware that its BMC keeps."""
+
+    FIRST = "first"
+    AWAITED = "awaited"  # to be first as soon as a start has found it
+    ELSEWHERE = "elsewhere"
+
+
 @runtime_checkable
 class HasIscsi(Protocol):
     """A driver that may set the firmware's iSCSI up; ``macs`` are the machine's, the first first.
@@ -51,6 +60,15 @@ class HasIscsi(Protocol):
         self, target: IscsiTarget, secret: Secret | None, macs: Sequence[str]
     ) -> str | None:
         """Have the firmware boot from ``target``, from its next start on."""
+
+    def iscsi_place(self, target: IscsiTarget) -> BootPlace | None:
+        """Where ``target`` stands at the next start; None where a boot override has to be set."""
+
+    def put_iscsi_first(self, target: IscsiTarget, macs: Sequence[str]) -> str | None:
+        """Have the firmware try ``target``, which is set, before all else; for a place alone."""
+
+    def put_iscsi_back(self) -> str | None:
+        """Have it try all else before what is set; likewise."""
 
     def clear_iscsi_boot_target(self, macs: Sequence[str]) -> str | None:
         """Have the firmware boot from no LUN, from its next start on."""

@@ -84,6 +84,7 @@ class Quirk(checked.Checked, frozen=True):
         media_inserted_property: whether Inserted and WriteProtected are accepted in InsertMedia.
         media_eject_body: EjectMedia needs a body, ``{}``.
         media_schemes: of the image's URL.
+        media_schemes_said: its slots say which, as allowable values of TransferProtocolType.
         media_directory: Image is a directory; the images in it are listed and one is taken.
         media_by_name: Image is the name of a file uploaded before, no URL.
         media_bad_characters: characters that an image's URL must not have.
@@ -125,6 +126,7 @@ class Quirk(checked.Checked, frozen=True):
     media_inserted_property: bool = True
     media_eject_body: bool = False
     media_schemes: tuple[str, ...] = ("http", "https")
+    media_schemes_said: bool = True
     media_directory: bool = False
     media_by_name: bool = False
     media_bad_characters: str = ""

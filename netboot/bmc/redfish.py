@@ -11,7 +11,7 @@ from datetime import datetime
 from netboot.bmc import redfish_bios, redfish_boot, redfish_inventory, redfish_power, redfish_screen
 from netboot.bmc.address import Address
 from netboot.bmc.driver import Driver, HasConsole, SerialLine
-from netboot.bmc.iscsi import IscsiTarget
+from netboot.bmc.iscsi import BootPlace, IscsiTarget
 from netboot.bmc.model import (
     BootMode,
     BootOverride,
@@ -143,8 +143,8 @@ class RedfishDriver:
         return "; ".join(self._system.media.insert(url, slot)) or None
 
     def image_schemes(self) -> Sequence[str]:
-        """The schemes that this kind of BMC reads images by."""
-        return self._system.quirk.media_schemes
+        """The schemes that this BMC reads images by."""
+        return self._system.media.schemes
 
     def eject(self, slot: str | None = None) -> str | None:
         """Empty the slot, and wait until it shows empty."""
@@ -164,6 +164,18 @@ class RedfishDriver:
         """Have the firmware boot from ``target``, by the standard or as its vendor has it."""
         self._connection.hide(secret)
         return "; ".join(self._iscsi.set(target, secret, macs)) or None
+
+    def iscsi_place(self, target: IscsiTarget) -> BootPlace | None:
+        """Where ``target`` stands in the boot order, where its vendor has one."""
+        return self._iscsi.place(target)
+
+    def put_iscsi_first(self, target: IscsiTarget, macs: Sequence[str]) -> str | None:
+        """Put ``target`` first in that order."""
+        return "; ".join(self._iscsi.put_first(target, macs)) or None
+
+    def put_iscsi_back(self) -> str | None:
+        """Put it last."""
+        return "; ".join(self._iscsi.put_back()) or None
 
     def clear_iscsi_boot_target(self, macs: Sequence[str]) -> str | None:
         """Have the firmware boot from no LUN."""

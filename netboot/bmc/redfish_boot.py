@@ -132,6 +132,13 @@ def part(resource: Json, name: str) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
+def objects(resource: Json, name: str) -> list[Json]:
+    """The objects in a list, each in its place; empty where it is missing or something else."""
+    listed = resource.get(name)
+    entries = listed if isinstance(listed, list) else []
+    return [one if isinstance(one, Mapping) else {} for one in entries]
+
+
 def link(resource: Json, *names: str) -> str | None:
     """The URI that a resource has under these names."""
     for name in names:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netboot.bmc.iscsi import IscsiTarget
+from netboot.bmc.iscsi import BootPlace, IscsiTarget
 from netboot.bmc.model import Secret
 from netboot.bmc.quirks import Quirk
 from netboot.bmc.redfish_boot import etags, link, links, part
@@ -118,6 +118,18 @@ class DeviceFunctions:
     def clear(self, macs: Sequence[str]) -> list[str]:
         """Take the target out of it, and have it boot by PXE again; returns the requests."""
         return self._write(self._chosen(macs), _CLEARED, _AFTERWARDS)
+
+    def place(self, target: IscsiTarget) -> BootPlace | None:  # noqa: ARG002 -- where others have one
+        """Nowhere: DSP0268 has a boot override for it."""
+        return None
+
+    def put_first(self, target: IscsiTarget, macs: Sequence[str]) -> list[str]:  # noqa: ARG002 -- likewise
+        """Nothing to do."""
+        return []
+
+    def put_back(self) -> list[str]:
+        """Nothing to do."""
+        return []
 
     def _write(self, function: _Function, wanted: Json, mode: str) -> list[str]:
         shown = function.iscsi

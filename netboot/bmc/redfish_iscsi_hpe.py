@@ -8,10 +8,11 @@ there is one for each NIC, as in Ironic's driver: the firmware tries them in tur
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netboot.bmc.iscsi import IscsiTarget
+from netboot.bmc.iscsi import BootPlace, IscsiTarget
 from netboot.bmc.model import Secret
 from netboot.bmc.quirks import Quirk
-from netboot.bmc.redfish_boot import etags, link, part
+from netboot.bmc.redfish_boot import etags, link, objects, part
+from netboot.bmc.redfish_boot_hpe import NAMED, HpeBootOrder
 from netboot.bmc.redfish_http import Connection, Reply
 from netboot.bmc.redfish_media import patch
 from netboot.bmc.redfish_words import Json
@@ -19,6 +20,8 @@ from netboot.errors import BmcError
 
 OURS = "netboot-"
 """What the names of our sources begin with; the NIC follows."""
+
+_SOURCES, _TARGET = "iSCSISources", "iSCSITargetName"
 
 
 class HpeInitiator:
@@ -49,7 +52,7 @@ class HpeInitiator:
             return None
         chap = source.get("iSCSIAuthenticationMethod") not in (None, "None")
         return IscsiTarget(
-            name=str(source.get("iSCSITargetName", "")),
+            name=str(source.get(_TARGET, "")),
             address=str(source.get("iSCSITargetIpAddress", "")),
             port=int(source.get("iSCSITargetTcpPort") or 0),
             lun=_lun(source.get("iSCSILUN")),
@@ -65,7 +68,7 @@ class HpeInitiator:
             "iSCSIIpAddressType": "IPv6" if ":" in target.address else "IPv4",
             "iSCSIInitiatorInfoViaDHCP": True,
             "iSCSITargetInfoViaDHCP": False,
-            "iSCSITargetName": target.name,
+            _TARGET: target.name,
             "iSCSITargetIpAddress": target.address,
             "iSCSITargetTcpPort": target.port,
             "iSCSILUN": f"{target.lun:X}",
@@ -89,6 +92,21 @@ class HpeInitiator:
         }
         return self._write(settings, changed, {"iSCSIInitiatorName": target.initiator})
 
+    def place(self, target: IscsiTarget) -> BootPlace | None:
+        """Where ``target`` stands in the boot order."""
+        order = self._order(target)
+        return order.place(target) if order else None
+
+    def put_first(self, target: IscsiTarget, macs: Sequence[str]) -> list[str]:
+        """Put ``target`` first in the boot order; returns the requests."""
+        order = self._order(target)
+        return self._patch(order.settings, order.put_first(target, macs)) if order else []
+
+    def put_back(self) -> list[str]:
+        """Put ours last in it; returns the requests."""
+        order = self._order(None)
+        return self._patch(order.settings, order.put_back()) if order else []
+
     def clear(self, macs: Sequence[str]) -> list[str]:  # noqa: ARG002 -- likewise
         """Take our sources out; returns the requests."""
         settings, sources = self._settings()
@@ -98,9 +116,14 @@ class HpeInitiator:
 
     def _write(self, settings: Reply, changed: Mapping[int, Json], more: Json) -> list[str]:
         sources = [changed.get(place, {}) for place in range(max(changed) + 1)]
+        return self._patch(settings, {_SOURCES: sources, **more})
+
+    def _patch(self, settings: Reply, body: Json) -> list[str]:
+        if not body:
+            return []
         path = str(settings.said["@odata.id"])
         matches = tuple(etags(settings.said, settings.etag, self._quirk))
-        reply = patch(self._connection, path, {"iSCSISources": sources, **more}, matches)
+        reply = patch(self._connection, path, body, matches)
         self._connection.finish(reply)
         return [reply.request]
 
@@ -109,21 +132,42 @@ class HpeInitiator:
         path = self._path()
         if path is None:
             raise BmcError("the BMC does not show the firmware's iSCSI: it is for UEFI mode only")
-        now = self._connection.get(path)
-        named = link(part(now.said, "@Redfish.Settings"), "SettingsObject")
-        settings = self._connection.get(named or f"{path.rstrip('/')}/settings")
-        listed = settings.said.get("iSCSISources")
-        sources = listed if isinstance(listed, list) else []
-        return settings, [one if isinstance(one, Mapping) else {} for one in sources]
+        settings = self._settings_of(path, self._connection.get(path).said)
+        return settings, objects(settings.said, _SOURCES)
+
+    def _settings_of(self, path: str, now: Json) -> Reply:
+        """The settings for the next start of the resource at ``path``."""
+        named = link(part(now, "@Redfish.Settings"), "SettingsObject")
+        return self._connection.get(named or f"{path.rstrip('/')}/settings")
+
+    def _order(self, target: IscsiTarget | None) -> HpeBootOrder | None:
+        """The boot order, and what in it is of ``target``; where that is None, what is ours."""
+        path = self._path("Boot")
+        if path is None:
+            return None
+        _, waiting = self._settings()
+        sources = objects(self._connection.get(self._path() or "").said, _SOURCES)
+        now = self._connection.get(path).said
+        return HpeBootOrder(
+            now,
+            self._settings_of(path, now),
+            frozenset(
+                str(one[NAMED])
+                for one in sources
+                if one.get(NAMED) and (_is_of(one, target) if target else _is_ours(one))
+            ),
+            frozenset(str(one.get(_TARGET)) for one in waiting if not _is_ours(one)),
+        )
 
     def _nics(self) -> list[str]:
         """What the firmware calls its NICs; only the resource in force says it."""
         names = self._connection.get(self._path() or "").said.get("iSCSINicSources")
         return [str(name) for name in names] if isinstance(names, list) else []
 
-    def _path(self) -> str | None:
+    def _path(self, name: str = "iScsi") -> str | None:
+        """Where the firmware has its iSCSI, or another resource of HPE's under Bios."""
         bios = self._connection.find(link(self._system, "Bios"))
-        return link(bios, "Oem", "Hpe", "Links", "iScsi")
+        return link(bios, "Oem", "Hpe", "Links", name)
 
 
 def _free(sources: Sequence[Json]) -> list[int]:
@@ -138,6 +182,10 @@ def _unused(sources: Sequence[Json]) -> Iterator[int]:
     """Instance numbers that no source of another has."""
     theirs = {_instance(one) for one in sources if not _is_ours(one)}
     return (number for number in range(1, 2 * len(sources) + 2) if number not in theirs)
+
+
+def _is_of(source: Json, target: IscsiTarget) -> bool:
+    return source.get(_TARGET) == target.name and _lun(source.get("iSCSILUN")) == target.lun
 
 
 def _is_ours(source: Json) -> bool:

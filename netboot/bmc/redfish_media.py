@@ -16,6 +16,8 @@ MOST_SLOTS = 16
 """Slots of one BMC that are looked at; real ones have up to six."""
 _KINDS = {"CD": "cd", "DVD": "dvd", "USBStick": "usb", "Floppy": "floppy"}
 _ACTIONS = ("#VirtualMedia.InsertMedia", "#VirtualMedia.EjectMedia")
+_TRANSFERS = "TransferProtocolType@Redfish.AllowableValues"
+_SCHEMES = ("http", "https", "nfs", "cifs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Slot:
         target = part(part(self.said, "Actions"), name).get("target")
         return target if isinstance(target, str) else None
 
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """What it says that it reads images by, of what there is; () where it does not say."""
+        said = part(part(self.said, "Actions"), _ACTIONS[0]).get(_TRANSFERS)
+        words = [str(one).lower() for one in said] if isinstance(said, list) else []
+        return tuple(scheme for scheme in _SCHEMES if scheme in words)
+
 
 class Media:
     """The slots of one system.
@@ -76,6 +85,11 @@ class Media:
         """Whether there is a slot for a CD."""
         return any(self._fits(slot) for slot in self._slots())
 
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of URLs that images are read by, the one to prefer first."""
+        return self._taken([slot for slot in self._slots() if self._fits(slot)])
+
     def insert(self, url: str, name: str | None = None) -> list[str]:
         """Insert the image at ``url``; what is in the slot is taken out first.
 
@@ -85,8 +99,9 @@ class Media:
         Raises:
             BmcError: it cannot be inserted here.
         """
-        image = self._image(url)
-        return _first_taken(self._chosen(name), lambda slot: self._fill(slot, url, image))
+        slots = self._chosen(name)
+        image = self._image(url, self._taken(slots))
+        return _first_taken(slots, lambda slot: self._fill(slot, url, image))
 
     def eject(self, name: str | None = None) -> list[str]:
         """Take out what is in the slot, and wait until the BMC shows it empty.
@@ -129,6 +144,14 @@ class Media:
                 raise BmcError(problem, retryable=True, request=reply.request)
             timing.sleep(timing.pause)
         return [reply.request]
+
+    def _taken(self, slots: Sequence[Slot]) -> tuple[str, ...]:
+        """What these read by: as they say, but no HTTP where their kind is known not to."""
+        known = self._quirk.media_schemes
+        said = next((slot.schemes for slot in slots if slot.schemes), known)
+        if "http" in known:
+            return said
+        return tuple(scheme for scheme in known if scheme in said) or known
 
     def _slots(self) -> Iterator[Slot]:
         if self._paths is None:
@@ -176,8 +199,8 @@ class Media:
             )
         return self._connection.send("POST", target, body)
 
-    def _image(self, url: str) -> str:
-        """What this BMC wants to be told for an image at ``url``.
+    def _image(self, url: str, schemes: Sequence[str]) -> str:
+        """What this BMC, which reads by ``schemes``, wants to be told for an image at ``url``.
 
         Raises:
             BmcError: it cannot read from there.
@@ -186,8 +209,8 @@ class Media:
         if quirk.media_by_name:
             return urlsplit(url).path.rpartition("/")[2]
         scheme = urlsplit(url).scheme.lower()
-        if scheme not in quirk.media_schemes:
-            takes = " or ".join(quirk.media_schemes)
+        if scheme not in schemes and scheme not in quirk.media_schemes:
+            takes = " or ".join(schemes)
             raise BmcError(f"{quirk.label} reads images by {takes}, not by {scheme}")
         if bad := [char for char in quirk.media_bad_characters if char in url]:
             raise BmcError(f"{quirk.label} takes no image URL with {' or '.join(bad)}")

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-from netboot.bmc.iscsi import HasIscsi, IscsiTarget
+from netboot.bmc.iscsi import BootPlace, HasIscsi, IscsiTarget
 from netboot.bmc.model import BootMode, BootOverride, BootTarget, Secret
 from netboot.bmc.volume_boot import By, volume_boot
 from netboot.control.bmc_shapes import Answer, said_override
@@ -22,6 +22,12 @@ SHOWS_WITHIN = 60.0
 
 SetBoot = Callable[[Turn, BootOverride], Answer]
 """Sets a boot override and reads it back."""
+
+_PLACES = {
+    BootPlace.FIRST: "first in its boot order",
+    BootPlace.AWAITED: "first in its boot order as soon as a start has found it",
+    BootPlace.ELSEWHERE: "not first in its boot order",
+}
 
 FROM_NETWORK = BootOverride(BootTarget.PXE, once=False)
 FROM_VOLUME = BootOverride(BootTarget.ISCSI, once=False, mode=BootMode.UEFI)
@@ -75,10 +81,27 @@ def _set_target(
     )
     _until(turn, hands, target)
     words = f"its firmware boots from {target}"
+    if patiently(turn, lambda: hands.iscsi_place(target)) is not None:
+        place = _put_first(turn, hands, target, set_boot)
+        return Answer(turn.node.name, f"{words}, {_PLACES[place]}", iscsi=target)
     if not patiently(turn, lambda: turn.hands.rungs(FROM_VOLUME)):
         return Answer(turn.node.name, f"{words}, in its own boot order", iscsi=target)
     boot = set_boot(turn, FROM_VOLUME)
     return Answer(turn.node.name, f"{words}; {boot.words}", iscsi=target, boot=boot.boot)
+
+
+def _put_first(turn: Turn, hands: HasIscsi, target: IscsiTarget, set_boot: SetBoot) -> BootPlace:
+    """Have the firmware's boot order begin with ``target``, and nothing override it."""
+    seen = patiently(turn, turn.hands.observe)
+    if seen.boot is not None and seen.boot.target is not BootTarget.NONE:
+        set_boot(turn, BootOverride(BootTarget.NONE))
+
+    def act() -> str | None:
+        return hands.put_iscsi_first(target, turn.node.macs)
+
+    if patiently(turn, lambda: hands.iscsi_place(target)) is BootPlace.ELSEWHERE:
+        attempt(turn, "its place in the boot order", act)
+    return _until_placed(turn, hands, target, is_first=True)
 
 
 def clear_target(turn: Turn, set_boot: SetBoot) -> Answer:
@@ -91,8 +114,11 @@ def clear_target(turn: Turn, set_boot: SetBoot) -> Answer:
     seen = patiently(turn, turn.hands.observe)
     if seen.boot is not None and seen.boot.target is BootTarget.ISCSI:
         set_boot(turn, BootOverride(BootTarget.NONE))
-    if patiently(turn, lambda: hands.iscsi_target(macs)) is None:
+    if (target := patiently(turn, lambda: hands.iscsi_target(macs))) is None:
         return Answer(turn.node.name, "its firmware boots from no volume")
+    if patiently(turn, lambda: hands.iscsi_place(target)) in (BootPlace.FIRST, BootPlace.AWAITED):
+        attempt(turn, "its place in the boot order, taken back", hands.put_iscsi_back)
+        _until_placed(turn, hands, target, is_first=False)
     attempt(turn, "clear the iSCSI target", lambda: hands.clear_iscsi_boot_target(macs))
     _until(turn, hands, None)
     return Answer(turn.node.name, "its firmware boots from no volume any more")
@@ -109,6 +135,8 @@ def show_target(turn: Turn) -> Answer:
     boot = patiently(turn, turn.hands.observe).boot
     override = f", {said_override(boot)}" if boot is not None else ""
     words = f"boots from {target}" if target else "boots from no volume"
+    if target and (place := patiently(turn, lambda: hands.iscsi_place(target))):
+        words = f"{words}, {_PLACES[place]}"
     return Answer(turn.node.name, f"its firmware {words}{override}", boot=boot, iscsi=target)
 
 
@@ -125,6 +153,19 @@ def _until(turn: Turn, hands: HasIscsi, wanted: IscsiTarget | None) -> None:
         if turn.clock() >= deadline:
             shows = str(read) if read else "no target"
             raise BmcError(f"accepted, but after {SHOWS_WITHIN:.0f} s the BMC shows {shows}")
+        turn.sleep(LOOK_EVERY)
+
+
+def _until_placed(turn: Turn, hands: HasIscsi, target: IscsiTarget, *, is_first: bool) -> BootPlace:
+    """Read until the BMC shows ``target`` where it belongs."""
+    deadline = turn.clock() + SHOWS_WITHIN
+    while True:
+        place = patiently(turn, lambda: hands.iscsi_place(target)) or BootPlace.ELSEWHERE
+        if is_first is (place is not BootPlace.ELSEWHERE):
+            return place
+        if turn.clock() >= deadline:
+            shows = f"the BMC shows it {_PLACES[place]}"
+            raise BmcError(f"accepted, but after {SHOWS_WITHIN:.0f} s {shows}")
         turn.sleep(LOOK_EVERY)
 
 

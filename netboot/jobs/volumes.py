@@ -1,7 +1,7 @@
 """A machine that is installed boots from its own disk: its firmware forgets the node's volume."""
 
 from netboot.bmc.history import Came
-from netboot.bmc.iscsi import HasIscsi
+from netboot.bmc.iscsi import BootPlace, HasIscsi
 from netboot.errors import BmcError
 from netboot.jobs.bmc_turn import Turn
 
@@ -21,8 +21,10 @@ def leave_volume(turn: Turn) -> None:
     if found is None or not found.hardware.iscsi_boot:
         return
     macs = turn.node.macs
-    if hands.iscsi_target(macs) is None:
+    if (target := hands.iscsi_target(macs)) is None:
         return
+    if hands.iscsi_place(target) in (BootPlace.FIRST, BootPlace.AWAITED):
+        hands.put_iscsi_back()
     request = hands.clear_iscsi_boot_target(macs)
     if (left := hands.iscsi_target(macs)) is not None:
         raise BmcError(f"accepted, but its firmware still boots from {left}", retryable=True)

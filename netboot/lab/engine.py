@@ -1,9 +1,10 @@
-"""A container engine of one host's own: Docker's, with everything it has in a temporary folder.
+"""A container engine of one host's own: Docker's, with all its images and containers in memory.
 
 ``dockerd`` runs inside the host's network namespace, so that its bridge, its packet filter and
 "the host's network" are that namespace's; and in mount and PID namespaces of its own, so that no
-mount is seen outside and nothing it has started can outlive it. The machine's own engine, where
-there is one, is not touched.
+mount is seen outside and nothing it has started can outlive it. Its images are on a tmpfs there:
+they are tens of thousands of small files, and end with it. The machine's own engine, where there
+is one, is not touched.
 """
 
 import contextlib
@@ -21,10 +22,13 @@ START_TIMEOUT = 60.0
 """Seconds ``dockerd`` gets to listen."""
 RUN_TIMEOUT = 60.0
 """Seconds a command may take unless told otherwise."""
+MEMORY = 4 << 30
+"""Bytes that images and containers may take; netboot's and what they are built of take 1 GiB."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
 # `ip netns exec` would hide the control groups behind a new /sys
 _ALONE = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
+_ON_TMPFS = ("sh", "-c", f'mount -t tmpfs -o size={MEMORY} tmpfs "$0" && exec "$@"')
 
 
 class Engine:
@@ -34,7 +38,7 @@ class Engine:
         host: the host whose network is "the host's network" of its containers.
 
     Attributes:
-        directory: everything it keeps.
+        directory: its socket, its log, and where its images are for itself.
 
     Raises:
         OperationError: it is not installed, or did not start.
@@ -42,12 +46,14 @@ class Engine:
 
     def __init__(self, host: Host) -> None:
         self.directory = host.lan.directory / f"engine-{host.name}"
-        self.directory.mkdir()
+        data = self.directory / "data"
+        data.mkdir(parents=True)
         self._socket = self.directory / "sock"
         command = [
             *("nsenter", f"--net={NETNS_DIR / host.namespace}", *_ALONE, "--mount-proc"),
+            *(*_ON_TMPFS, str(data)),
             *("dockerd", "--group", "root", "--host", f"unix://{self._socket}"),
-            *("--data-root", str(self.directory / "data")),
+            *("--data-root", str(data)),
             *("--exec-root", str(self.directory / "exec")),
             *("--pidfile", str(self.directory / "pid")),
             *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", host.namespace),

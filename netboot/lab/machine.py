@@ -13,6 +13,7 @@ broken one the firmware hangs.
 
 import re
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,9 @@ FirmwareKind = Literal[
 DEFAULT_MEMORY = 1024
 """MiB; the Debian installer with its initrd unpacked fits."""
 START_TIMEOUT = 20.0
+_PATIENT = "[Unit]\nJobRunningTimeoutSec=15min\n"
+"""For a guest's systemd, which gives its serial line up after 90 s: no login there ever then."""
+_CREDENTIAL = "io.systemd.credential.binary:systemd.unit-dropin.dev-ttyS0.device"
 _UUID_BASE = "12345678-9abc-4def-8123-"
 """Digits that show whether somebody swapped the byte order of option 97."""
 
@@ -48,7 +52,8 @@ class Machine:
             PXE), ``secureboot`` and ``secureboot-http`` (OVMF with Microsoft's keys, enforcing), or
             ``bios`` (SeaBIOS with QEMU's iPXE ROM).
         memory: MiB.
-        disk: a raw image, id ``disk0``, tried after the NICs.
+        disk: a raw image, id ``disk0``, tried after the NICs; what is flushed to it is in the
+            host's memory at first.
         no_reboot: end QEMU where the guest would reset itself.
 
     Attributes:
@@ -184,6 +189,7 @@ def _base(name: str, identity: UUID, memory: int, board: Board, directory: Path)
     words += ["-no-user-config", "-nodefaults", "-display", "none", "-device", board.display]
     words += ["-device", "virtio-rng-pci", "-rtc", "base=utc", "-uuid", str(identity)]
     words += ["-smbios", f"type=1,serial={name}"]
+    words += ["-smbios", f"type=11,value={_CREDENTIAL}={b64encode(_PATIENT.encode()).decode()}"]
     words += ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
     return [*words, *board.firmware(directory)]
 
@@ -204,7 +210,7 @@ def _nics(macs: Sequence[Mac], taps: Sequence[str], romfile: str | None) -> list
 def _disk(image: Path, bootindex: int) -> list[str]:
     return [
         "-drive",
-        f"if=none,id=drive0,format=raw,file={image}",
+        f"if=none,id=drive0,format=raw,cache=unsafe,file={image}",
         "-device",
         f"virtio-blk-pci,id=disk0,drive=drive0,bootindex={bootindex}",
     ]

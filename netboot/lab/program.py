@@ -27,6 +27,7 @@ GRACE = 10.0
 TAIL_LINES = 12
 """Lines of output shown with an error."""
 
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78cM])")
 _PARTIAL_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[()]?)\Z")
 
@@ -75,6 +76,20 @@ class Program:
         """How many characters it has said so far; what ``since`` of the other calls counts in."""
         with self._changed:
             return self._dropped + len(self._text)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has used of the CPU (proc(5), utime and stime).
+
+        Raises:
+            OperationError: it has ended.
+        """
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text("utf-8", "replace")
+        except FileNotFoundError:
+            raise OperationError(f"{self.name} has ended") from None
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
     def text_since(self, position: int) -> str:
         """What it said after ``position``."""

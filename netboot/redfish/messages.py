@@ -22,6 +22,7 @@ _TEXTS = {
     "PropertyMissing": "The property %1 is required and must be included in the request.",
     "PropertyNotWritable": "The property %1 is read-only and cannot be given a value.",
     "PropertyUnknown": "The property %1 is not one of the resource's properties.",
+    "PropertyValueFormatError": "The value %1 for the property %2 is not in the format it has.",
     "PropertyValueNotInList": "The value %1 for the property %2 is not one it can have.",
     "PropertyValueTypeError": "The value for the property %1 is of another type than it accepts.",
     "QueryParameterNotSupported": "The query parameter %1 is not supported.",

@@ -94,7 +94,7 @@ class Bios:
 
     Attributes:
         changed: called after a write.
-        links: more of its representation.
+        hpe_links: to the resources that HPE has under it.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Bios:
         self._defaults = _DEFAULTS | ({self._url: ""} if self._url else {})
         self._pending = Pending(machine, self._defaults)
         self.changed: Callable[[], None] = lambda: None
-        self.links: Json = {}
+        self.hpe_links: Json = {}
         tree[self.path] = Resource(self._read)
         tree[f"{self.path}/Settings"] = Resource(
             self._read_settings,
@@ -131,7 +131,7 @@ class Bios:
                 },
                 "Actions": {"#Bios.ResetBios": {"target": f"{self.path}/Actions/Bios.ResetBios"}},
             }
-            | self.links
+            | ({"Oem": {"Hpe": {"Links": self.hpe_links}}} if self.hpe_links else {})
         )
 
     def _read_settings(self) -> Json:

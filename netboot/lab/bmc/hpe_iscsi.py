@@ -2,12 +2,14 @@
 
 ``Bios`` links to it; its sources are written to the settings under it and are in force from the
 next start on. They have fixed places: ``{}`` leaves one as it is, and an attempt number of 0 says
-that there is no source.
+that there is no source. The one that a start logged in to has a name among the boot sources.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from netboot.lab.bmc.firmware import Bios, Pending, PostLock
+from netboot.lab.bmc.hpe_sources import BootSource, of_lun
 from netboot.lab.bmc.machine import IscsiDrive, VirtualMachine
 from netboot.lab.bmc.resource import Resource, Tree
 from netboot.redfish.messages import bad
@@ -17,9 +19,8 @@ SOURCES = 8
 """How many targets its firmware keeps."""
 
 _TYPE, _VERSION = "HpeiSCSISoftwareInitiator", "v2_0_0"
+_FOUND: Json = {"StructuredBootString": "", "UEFIDevicePath": ""}
 _SOURCE: Json = {
-    "StructuredBootString": "",
-    "UEFIDevicePath": "",
     "iSCSIAttemptInstance": 0,
     "iSCSIAttemptName": "",
     "iSCSIAuthenticationMethod": "None",
@@ -51,6 +52,9 @@ class HpeIscsi:
         bios: links to it.
         machine: applies what is pending by starting.
         lock: refuses writes in POST.
+
+    Attributes:
+        changed: called after a write.
     """
 
     def __init__(self, tree: Tree, bios: Bios, machine: VirtualMachine, lock: PostLock) -> None:
@@ -61,18 +65,35 @@ class HpeIscsi:
         self._machine = machine
         sources = [dict(_SOURCE) for _ in range(SOURCES)]
         self._pending = Pending(machine, {"iSCSIInitiatorName": name, "iSCSISources": sources})
-        bios.links = {"Oem": {"Hpe": {"Links": {"iScsi": link(self._path)}}}}
+        self.changed: Callable[[], None] = lambda: None
+        bios.hpe_links["iScsi"] = link(self._path)
         tree[self._path] = Resource(self._read)
         tree[f"{self._path}/settings"] = Resource(
             self._read_settings,
             {"iSCSISources": self._set_sources, "iSCSIInitiatorName": self._set_name},
         )
 
+    @property
+    def found(self) -> BootSource | None:
+        """What the last start logged in to."""
+        return self._boot_source(self._pending.values)
+
+    @property
+    def awaited(self) -> BootSource | None:
+        """What the next start logs in to."""
+        return self._boot_source(self._pending.next)
+
+    def _boot_source(self, values: Json) -> BootSource | None:
+        first, drive = _first(values), _drive(values)
+        if first is None or drive is None:
+            return None
+        return of_lun(self._machine, self._nics.index(first["iSCSINicSource"]) + 1, drive)
+
     def _read(self) -> Json:
         resource = head(self._path, _TYPE, _VERSION, "iSCSI Software Initiator")
         return (
             resource
-            | _shown(self._pending.values)
+            | _shown(self._pending.values, self.found)
             | {
                 "iSCSINicSources": self._nics,
                 "@Redfish.Settings": {
@@ -107,6 +128,8 @@ class HpeIscsi:
         if not isinstance(changes, dict):
             raise bad("PropertyValueTypeError", "iSCSISources")
         for name, value in changes.items():
+            if name in _FOUND:
+                raise bad("PropertyNotWritable", name)
             if name not in _SOURCE:
                 raise bad("PropertyUnknown", name)
             if type(value) is not type(_SOURCE[name]):
@@ -123,18 +146,24 @@ class HpeIscsi:
         self._lock.check()
         self._pending.change(changes)
         self._machine.set_iscsi(_drive(self._pending.next))
+        self.changed()
 
 
-def _drive(values: Json) -> IscsiDrive | None:
-    """What the attempt with the lowest number logs in to."""
+def _first(values: Json) -> Json | None:
+    """The attempt with the lowest number."""
     attempts = [
         source
         for source in values["iSCSISources"]
         if source["iSCSIAttemptInstance"] and source["iSCSIConnection"] == "Enabled"
     ]
-    if not attempts:
+    return min(attempts, key=lambda source: int(source["iSCSIAttemptInstance"]), default=None)
+
+
+def _drive(values: Json) -> IscsiDrive | None:
+    """What it logs in to."""
+    first = _first(values)
+    if first is None:
         return None
-    first = min(attempts, key=lambda source: int(source["iSCSIAttemptInstance"]))
     chap = first["iSCSIAuthenticationMethod"] != "None"
     return IscsiDrive(
         target=first["iSCSITargetName"],
@@ -147,7 +176,12 @@ def _drive(values: Json) -> IscsiDrive | None:
     )
 
 
-def _shown(values: Json) -> Json:
-    """Without the secrets."""
-    sources = [source | {"iSCSIChapSecret": ""} for source in values["iSCSISources"]]
+def _shown(values: Json, found: BootSource | None = None) -> Json:
+    """Without the secrets, and with the names of what was found."""
+    first = _first(values) if found else None
+    names = {name: found.shown()[name] for name in _FOUND} if found else _FOUND
+    sources = [
+        (names if source is first else _FOUND) | source | {"iSCSIChapSecret": ""}
+        for source in values["iSCSISources"]
+    ]
     return values | {"iSCSISources": sources}

@@ -79,6 +79,10 @@ class VirtualMachine(Protocol):
         """What it can be told to start from."""
 
     @property
+    def boot_order(self) -> Sequence[BootDevice]:
+        """What it tries in turn where it is told nothing else."""
+
+    @property
     def modes(self) -> Sequence[str]:
         """Its firmware's, the usual one first: ``UEFI``, ``Legacy``."""
 
@@ -114,10 +118,14 @@ class VirtualMachine(Protocol):
             Refused: it cannot start so.
         """
 
+    def set_boot_order(self, order: Sequence[BootDevice]) -> None:
+        """Have it try these in turn, from the next start on, where ``set_boot`` said nothing."""
+
     def set_iscsi(self, drive: IscsiDrive | None) -> None:
         """Have the firmware log in to ``drive`` from the next start on; None: to none.
 
-        It boots from it where it would boot from the network, or when it is told ``ISCSI``.
+        It boots from it where its order has ``ISCSI``, else before the network, or when it is told
+        ``ISCSI``.
         """
 
     def insert(self, slot: str, image: str) -> None:
@@ -135,6 +143,7 @@ class FakeMachine:
     """A machine in memory that writes down what it started from.
 
     Attributes:
+        boot_order: what it tries in turn: the first that is there.
         boots: the device of each start, with the URL of an HTTP boot, the image of a CD or the LUN
             after a space.
         media: what is in which slot.
@@ -150,6 +159,11 @@ class FakeMachine:
         self.name = name
         self.macs = tuple(macs)
         self.uuid = UUID("12345678-9abc-4def-8123-" + self.macs[0].replace(":", ""))
+        self.boot_order: Sequence[BootDevice] = (
+            BootDevice.DISK,
+            BootDevice.NETWORK,
+            BootDevice.CD,
+        )
         self.boots: deque[str] = deque(maxlen=KEPT_BOOTS)
         self.media: dict[str, str] = {}
         self.iscsi: IscsiDrive | None = None
@@ -181,6 +195,10 @@ class FakeMachine:
         with self._lock:
             self._next = None if device is None else (device, once, url)
 
+    def set_boot_order(self, order: Sequence[BootDevice]) -> None:
+        """Keep it for the next start."""
+        self.boot_order = order
+
     def set_iscsi(self, drive: IscsiDrive | None) -> None:
         """Keep it for the next start."""
         self.iscsi = drive
@@ -195,7 +213,8 @@ class FakeMachine:
 
     def _start(self) -> None:
         with self._lock:
-            device, once, url = self._next or (BootDevice.DISK, False, "")
+            there = [one for one in self.boot_order if one is not BootDevice.ISCSI or self.iscsi]
+            device, once, url = self._next or (there[0], False, "")
             self._next = None if once else self._next
             said = url if device is BootDevice.HTTP else ""
             if device is BootDevice.ISCSI and self.iscsi:

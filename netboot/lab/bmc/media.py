@@ -25,7 +25,6 @@ _PARAMETERS = (
     "TransferProtocolType",
     "TransferMethod",
 )
-_TRANSFERS = ("HTTP", "HTTPS", "NFS", "CIFS")
 
 
 @dataclass(slots=True)
@@ -54,6 +53,7 @@ class Media:
         self.path = f"{owner}/VirtualMedia"
         self._machine = machine
         self._quirk = quirk
+        self._transfers = [scheme.upper() for scheme in quirk.media_schemes]
         self._slots = [Slot("Cd", ("CD", "DVD"))]
         if quirk.media_unusable_slots:
             self._slots.insert(0, Slot("Applet", ("CD", "DVD"), usable=False))
@@ -92,8 +92,10 @@ class Media:
         }
         if self._quirk.media_verbs == "actions":
             actions = f"{path}/Actions/VirtualMedia"
+            said = "TransferProtocolType@Redfish.AllowableValues"
             medium["Actions"] = {
-                "#VirtualMedia.InsertMedia": {"target": f"{actions}.InsertMedia"},
+                "#VirtualMedia.InsertMedia": {"target": f"{actions}.InsertMedia"}
+                | ({said: self._transfers} if self._quirk.media_schemes_said else {}),
                 "#VirtualMedia.EjectMedia": {"target": f"{actions}.EjectMedia"},
             }
         return medium
@@ -110,8 +112,8 @@ class Media:
         for name in needed:
             if not body.get(name):
                 raise bad("ActionParameterMissing", "InsertMedia", name)
-        transfer = body.get("TransferProtocolType", "HTTP")
-        if transfer not in _TRANSFERS:
+        transfer = body.get("TransferProtocolType")
+        if transfer is not None and transfer not in self._transfers:
             raise bad("ActionParameterValueNotInList", str(transfer), "TransferProtocolType")
         self._put(slot, body["Image"])
         return Outcome()

@@ -12,6 +12,7 @@ from netboot.lab.bmc.adapter import NetworkAdapter
 from netboot.lab.bmc.boot import BootSettings
 from netboot.lab.bmc.chassis import add_chassis
 from netboot.lab.bmc.firmware import Bios, PostLock, SecureBoot
+from netboot.lab.bmc.hpe_boot import HpeBoot
 from netboot.lab.bmc.hpe_iscsi import HpeIscsi
 from netboot.lab.bmc.machine import BootDevice, VirtualMachine
 from netboot.lab.bmc.manager import MANAGERS, Manager
@@ -90,7 +91,7 @@ def _standard(tree: Tree, setup: Setup, power: Power) -> None:
         adapter = NetworkAdapter(tree, chassis, system, machine, pending=quirk.iscsi_pending)
         parts["NetworkInterfaces"] = adapter.interfaces
     elif quirk.iscsi == "hpe-oem":
-        HpeIscsi(tree, bios, machine, lock)
+        HpeBoot(tree, bios, machine, HpeIscsi(tree, bios, machine, lock), lock)
 
     media = ""
     if quirk.media_at != "none":

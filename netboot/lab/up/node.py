@@ -18,7 +18,6 @@ stand in order with the replies to our commands.
 """
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +44,6 @@ SCHEMES = frozenset({"http", "https", "nfs"})
 """Where QEMU's block drivers can read a medium."""
 
 _LOOK_EVERY = 0.1
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _QUIET = 3600.0
 """Seconds after which a machine that says nothing is listened to anew."""
 
@@ -133,6 +131,11 @@ class QemuMachine:
         return frozenset(there)
 
     @property
+    def boot_order(self) -> Sequence[BootDevice]:
+        """Its own."""
+        return self._order.own
+
+    @property
     def is_on(self) -> bool:
         """Whether its CPU runs."""
         with self._lock:
@@ -188,6 +191,12 @@ class QemuMachine:
                 self._arrange(device, once=once)
                 self._reset()
                 self._started()
+
+    def set_boot_order(self, order: Sequence[BootDevice]) -> None:
+        """Have another order of its own."""
+        with self._lock, self._standing_still():
+            self._order.own = tuple(order)
+            self._order.renew()
 
     def set_iscsi(self, drive: IscsiDrive | None) -> None:
         """Have QEMU itself log in to ``drive`` at the next reset."""
@@ -303,13 +312,8 @@ class QemuMachine:
 
     @property
     def _work(self) -> float:
-        """CPU seconds that QEMU has used (proc(5), utime and stime)."""
-        try:
-            stat = Path(f"/proc/{self.program.process.pid}/stat").read_text("utf-8", "replace")
-        except FileNotFoundError:
-            raise OperationError(f"{self.name}: QEMU has ended") from None
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+        """CPU seconds that QEMU has used."""
+        return self.program.cpu_seconds
 
     def _started(self) -> None:
         self._starts += 1

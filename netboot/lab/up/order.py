@@ -17,13 +17,17 @@ class BootOrder:
         qmp: the machine's monitor; used by one thread at a time.
         hardware: what is plugged in, but for the LUN.
         own: its own order, as its firmware's menu would have it.
-        lun: what its firmware's iSCSI has; in its own order that comes before the network.
+        lun: what its firmware's iSCSI has; where ``own`` does not name it, it comes before the
+            network.
+
+    Attributes:
+        own: as given; what is changed is in force with the next ``renew``.
     """
 
     def __init__(self, qmp: Qmp, hardware: Hardware, own: Sequence[BootDevice], lun: Lun) -> None:
         self._qmp = qmp
         self._hardware = hardware
-        self._own = tuple(own)
+        self.own = tuple(own)
         self._lun = lun
         self._first: BootDevice | None = None
 
@@ -34,7 +38,7 @@ class BootOrder:
 
     def renew(self) -> None:
         """Make the same order of what is plugged in by now."""
-        own = [device for kind in self._own for device in self._in_place_of(kind)]
+        own = [device for kind in self.own for device in self._in_place_of(kind)]
         first = self._of(self._first) if self._first else []
         for kind in _PLUGGED:
             for device in self._of(kind):
@@ -43,7 +47,8 @@ class BootOrder:
             self._set_index(device, index)
 
     def _in_place_of(self, kind: BootDevice) -> list[str]:
-        lun = self._of(BootDevice.ISCSI) if kind is BootDevice.NETWORK else []
+        is_here = kind is BootDevice.NETWORK and BootDevice.ISCSI not in self.own
+        lun = self._of(BootDevice.ISCSI) if is_here else []
         return [*lun, *self._of(kind)]
 
     def _of(self, kind: BootDevice) -> list[str]:
