@@ -114,6 +114,11 @@ class TestFiles:
         monkeypatch.setattr(screens, "MOST_BYTES", 1)
         assert Screens(tmp_path).keep("n1", PNG, 0.0).exists()
 
+    def test_another_turn_s_that_is_being_written_does_no_harm(self, tmp_path: Path) -> None:
+        (tmp_path / "n2-19700101T000000Z.partial").symlink_to("gone")
+        path = Screens(tmp_path).keep("n1", PNG, 0.0)
+        assert path.read_bytes() == PNG
+
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(OperationError, match="file"):

@@ -1,5 +1,6 @@
 """Screenshots of machines that missed a deadline, as files; the oldest go first."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -62,11 +63,11 @@ class Screens:
 
     def _forget_old(self) -> None:
         """Keep within both bounds, and the newest in any case."""
-        newest = sorted(
-            ((path.stat(), path) for path in self._directory.iterdir()),
-            key=lambda found: found[0].st_mtime_ns,
-            reverse=True,
-        )
+        there = []
+        for path in self._directory.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another turn's, which has its name now
+                there.append((path.stat(), path))
+        newest = sorted(there, key=lambda found: found[0].st_mtime_ns, reverse=True)
         size = 0
         for count, (found, path) in enumerate(newest, start=1):
             size += found.st_size

@@ -1,5 +1,6 @@
 """The nodes of the facade: what is read of them and done to them. Every method may block."""
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,8 @@ REPLY_WITHIN = 10.0
 RETRY_AFTER = 5
 """Seconds after which a client shall ask a busy BMC again."""
 SOURCE = "request"
+
+log = logging.getLogger(__name__)
 
 _ONLY_ON = ("On",)
 _IMAGE = re.compile(r"https?://[!#%&(-\[\]^_a-~]+")
@@ -182,6 +185,9 @@ def _taken(work: Callable[[], object]) -> None:
             work()
         except NetbootError as error:
             future.set_exception(error)
+        except Exception as error:
+            future.set_exception(error)
+            log.exception("a reset")  # perhaps nobody waits for it any longer
         else:
             future.set_result(None)
 
