@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netboot.decision import Shape
-from netboot.model import Arch, Client, Firmware
+from netboot.model import Arch, Client, Firmware, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,12 @@ KINDS: Mapping[int, Kind] = {
 RASPBERRY_PI = Kind("Raspberry Pi", (), (Shape.RASPBERRY_PI,))
 IPXE = Kind("iPXE", (), (Shape.BOOTFILE,))
 GRUB = Kind("GRUB", (), (Shape.BOOTFILE,))
+
+
+def arch_of(profile: Profile | None) -> Arch:
+    """What machines a profile is for: those its image says it is for, else x64."""
+    image = "" if profile is None else profile.image or ""
+    return Arch.ARM64 if image.endswith("-arm64") else Arch.X64
 
 
 def usual_firmware(arch: int) -> Firmware:

@@ -51,8 +51,9 @@ class Rules:
         unknown: what a machine nobody registered gets: ``ignore`` or a profile's name.
         facade: the label of the nodes that start from what is said over Redfish, and without that
             from their disk; None where that is not served.
-        signed: catalogue name → why firmware with Secure Boot would not start it, as the rest of a
-            sentence about it; "" where it would.
+        signed: a loader's catalogue name → why firmware with Secure Boot would not start it, as the
+            rest of a sentence about it; "" where it would.
+        kernels: a kernel's → why the loaders would not start it then, likewise.
         loaders: catalogue names of the loaders that are there; empty where that is not known.
     """
 
@@ -60,6 +61,7 @@ class Rules:
     unknown: str = IGNORE
     facade: tuple[str, str] | None = None
     signed: Mapping[str, str] = field(default_factory=dict)
+    kernels: Mapping[str, str] = field(default_factory=dict)
     loaders: Collection[str] = frozenset()
 
     def override(self, node: Node) -> Override | None:

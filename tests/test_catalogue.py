@@ -89,6 +89,16 @@ def test_shim_finds_grub_beside_it_also_by_two_slashes(name: str) -> None:
         Catalogue([SIGNED]).find("sb///grubx64.efi")
 
 
+def test_so_does_a_shim_of_a_person_s_own() -> None:
+    """Started by UEFI HTTP Boot, it asks for what is beside it by two slashes as well."""
+    own = Catalogue([image("ipxe-sb", "snponly.efi", "arm64/snponly.efi")])
+    for name in ("images/ipxe-sb//snponly.efi", "/images/ipxe-sb/arm64//snponly.efi"):
+        assert own.find(name)
+    for name in ("images//ipxe-sb/snponly.efi", "//images/ipxe-sb/snponly.efi"):
+        with pytest.raises(NotServed):
+            own.find(name)
+
+
 @pytest.mark.parametrize("name", NOT_SERVED)
 def test_not_served(name: str) -> None:
     with pytest.raises(NotServed) as caught:

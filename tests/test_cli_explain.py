@@ -115,8 +115,12 @@ def test_a_mac_is_read_however_it_is_written(run: Run, mac: str) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["n1"], "netboot: command line: MAC: 'n1' is not a MAC address such as 52:54:00:12:34:56"),
-        (["01:00:5e:00:00:01"], "netboot: command line: MAC: '01:00:5e:00:00:01' is a multicast"),
+        (["n2"], 'netboot: command line: no node is called "n2"'),
+        (
+            ["52:54:00"],
+            "command line: NAME_OR_MAC: '52:54:00' is not a MAC address such as 52:54:00:",
+        ),
+        (["01:00:5e:00:00:01"], "command line: NAME_OR_MAC: '01:00:5e:00:00:01' is a multicast"),
         ([KNOWN, "--arch", "x64"], 'command line: --arch: = "x64": must be a number from 0 to'),
         ([KNOWN, "--arch", "-1"], 'command line: --arch: = "-1": must be a number from 0 to'),
         ([KNOWN, "--arch", "65536"], 'command line: --arch: = "65536": must be a number from 0'),
@@ -125,7 +129,7 @@ def test_a_mac_is_read_however_it_is_written(run: Run, mac: str) -> None:
             [KNOWN, "--firmware", "efi"],
             "'efi' is not one of 'bios', 'uefi', 'http', 'ipxe', 'grub', 'rpi'",
         ),
-        ([], "Missing argument 'MAC'"),
+        ([], "Missing argument 'NAME_OR_MAC'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run: Run, words: list[str], line: str) -> None:

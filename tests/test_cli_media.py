@@ -131,3 +131,13 @@ def test_a_template_of_ones_own_that_is_too_long_is_named(cli: Cli, tmp_path: Pa
     code, _, err = cli("media", "build", "n1", "-o", tmp_path / "x", "--address", "192.0.2.1")
     assert code == 2
     assert "templates/ipxe/springboard.ipxe: a start script has 7007 bytes; 4096" in err
+
+
+def test_no_cd_is_made_that_its_machine_could_not_start(cli: Cli, tmp_path: Path) -> None:
+    cli("group", "set", "arms", "--label", "cpu=arm", "--profile", "debian-13-arm64")
+    cli("node", "add", "n2", "--mac", "52:54:00:12:34:57", "--label", "cpu=arm")
+    code, out, err = cli("media", "build", "n2", "-o", tmp_path / "n2.iso")
+    assert (code, out) == (2, "")
+    assert err.endswith(
+        "node n2's profile debian-13-arm64 is for arm64, and a CD starts x64 alone\n"
+    )

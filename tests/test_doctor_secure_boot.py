@@ -58,7 +58,7 @@ def explained(settings: Settings) -> Explained:
 
 def test_a_good_chain_is_well_everywhere(chain: Site, settings: Settings) -> None:
     put(chain, settings)
-    good = f"{SHIM} and the GRUB beside it are signed, and not revoked"
+    good = f"{SHIM} and what is beside it are signed, and not revoked"
     assert findings(settings) == [(Severity.OK, good)]
     context = Context(settings=settings, records=RECORDS, profiles=load_profiles())
     loaders = [one for one in images.check(context) if one.check == "loaders"]

@@ -42,6 +42,7 @@ from netboot.media.mirror import Mirror
 from netboot.model import Group, ImageFile, Mac, Node, Profile
 from netboot.policy import Rules
 from netboot.snapshot import Snapshot
+from netboot.stages.table import ASKS_AGAIN
 from netboot.store.store import Store
 from tests.doctor_site import make_images, make_mirror
 
@@ -215,6 +216,15 @@ def test_stalls_are_told_by_cause_with_the_table_s_cure() -> None:
     assert "n2 at " in found[0].what
     assert "UDP 69 is blocked" in found[0].what
     assert "open UDP 69" in found[0].cure
+
+
+def test_a_machine_that_asks_again_and_again_is_told_as_its_timeline_tells_it() -> None:
+    asks = Event(Kind.STALLED, FIRST, "n1", ASKS_AGAIN.missing, {"stage": "request-4011"}, NOW)
+    [first, other] = nodes.stalls([asks, stalled("request-4011", "n2")])
+    assert "n1 at " in first.what
+    assert ASKS_AGAIN.cause in first.what
+    assert first.cure == ASKS_AGAIN.cure
+    assert ASKS_AGAIN.cause not in other.what
 
 
 def test_a_machine_that_went_on_stands_still_no_more() -> None:
@@ -458,6 +468,14 @@ def test_tftp_is_compared_with_the_catalogue(
 
     assert wrong in served.same_by_tftp(ask, "linux", file)
     assert bool(served.same_by_tftp(ask, "linux", file)) == bool(wrong)
+
+
+def test_what_is_wrong_with_many_files_alike_is_said_once() -> None:
+    silent = [f"{name} by TFTP: no answer" for name in ("ipxe.efi", "ipxe.pxe", "snponly.efi")]
+    assert list(served.said_once([*silent, "sb/x by TFTP: 5 bytes came"])) == [
+        "ipxe.efi by TFTP: no answer; so of 2 more",
+        "sb/x by TFTP: 5 bytes came",
+    ]
 
 
 def test_what_must_be_refused_is_sent_as_it_is() -> None:

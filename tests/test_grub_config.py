@@ -1,5 +1,6 @@
 """What GRUB is told under Secure Boot: exact configurations, hostile variables, what it refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from netboot.answer import grub
 from netboot.answer.linux import MAX_COMMAND_LINE
 from netboot.answer.profiles import load_profiles
 from netboot.answer.script import error_script, first_config, render_script
+from netboot.answer.signed import refuse_unsigned
 from netboot.errors import NotBootable
 from netboot.model import Arch, Client, Firmware, Image, Mac, Node, Profile, Server
 
@@ -91,7 +93,7 @@ def test_a_kernel_that_grub_cannot_fetch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "signed", "said"),
+    ("profile", "kernels", "said"),
     [
         ("debian-13", {KERNEL: ""}, ""),
         (
@@ -105,21 +107,23 @@ def test_a_kernel_that_grub_cannot_fetch() -> None:
     ],
 )
 def test_a_kernel_that_shim_would_refuse_is_not_given(
-    profile: str, signed: dict[str, str], said: str
+    profile: str, kernels: dict[str, str], said: str
 ) -> None:
     text = config(profile, kernel="http://192.0.2.9/k", initrd="http://192.0.2.9/i")
     if not said:
-        grub.refuse_unsigned(text, signed, "node n1")
+        refuse_unsigned(text, kernels, "node n1")
         return
     with pytest.raises(NotBootable) as refused:
-        grub.refuse_unsigned(text, signed, "node n1")
+        refuse_unsigned(text, kernels, "node n1")
     assert said in str(refused.value)
 
 
 def test_a_command_line_that_the_kernel_would_cut_off() -> None:
-    text = f"linux (http,192.0.2.1:8080)/{KERNEL} {'x' * MAX_COMMAND_LINE}\n"
-    with pytest.raises(NotBootable, match="the kernel's command line has"):
-        grub.refuse_unsigned(text, {KERNEL: ""}, "node n1")
+    [line] = re.findall("^  linux (.*)$", config("debian-13"), re.MULTILINE)
+    room = MAX_COMMAND_LINE - len(f"BOOT_IMAGE={line} \0")
+    config("debian-13", installer_args="x" * room)
+    with pytest.raises(NotBootable, match=f"the kernel's command line has {MAX_COMMAND_LINE + 1}"):
+        config("debian-13", installer_args="x" * (room + 1))
 
 
 def test_a_users_own_script_has_its_configuration_beside_it() -> None:

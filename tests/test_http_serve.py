@@ -258,6 +258,10 @@ def test_conditions(served: Served) -> None:
     assert status(f"If-None-Match: {etag}", "Range: bytes=0-1") == 304
     assert status('If-None-Match: "other"') == 200
     assert status(f"If-Modified-Since: {date}") == 304
+    assert status(f"If-Match: {etag}", f"If-None-Match: {etag}") == 304
+    assert status('If-Match: "other"', "Range: bytes=0-1") == 412
+    assert status("If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT") == 412
+    assert status(f"If-Unmodified-Since: {date}") == 200
     assert status("Range: bytes=0-1", f"If-Range: {etag}") == 206
     assert status("Range: bytes=0-1", f"If-Range: {date}") == 206
     assert status("Range: bytes=0-1", 'If-Range: "other"') == 200

@@ -1,5 +1,6 @@
 """The boot plane's memory: who asks, what is told, and what is written down about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Desk:
     now: float = 1_700_000_000.0
     events: list[Event] = field(default_factory=list)
     done: dict[Mac, int] = field(default_factory=dict)
+    restock: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.machines = Machines(
@@ -54,7 +56,8 @@ class Desk:
         )
         self.personal = personal = Personal(SHIPPED)
         tokens = Tokens(bytes(KEY_SIZE), lambda: self.now)
-        self.plane = BootPlane(self.machines, personal, Bearers(self.machines, personal, tokens))
+        bearers = Bearers(self.machines, personal, tokens)
+        self.plane = BootPlane(self.machines, personal, bearers, lambda: self.restock())  # noqa: PLW0108 -- set later
         self.machines.rules = Rules(load_profiles(), self.unknown)
         name_of = self.machines.name_of
         self.machines.journal = Journal(name_of, [self.events.append], lambda: self.now)
@@ -326,6 +329,7 @@ class TestTransfers:
             (LINUX, 206, 5, True, None),
             (LINUX, 304, 0, True, None),
             (LINUX, 416, 0, False, None),
+            (LINUX, 412, 0, False, None),
             (LINUX, 200, 5, False, Kind.FAILED),
             (LINUX, 404, 0, False, Kind.FAILED),
             (LINUX, 500, 0, False, Kind.FAILED),

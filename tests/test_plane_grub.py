@@ -21,8 +21,8 @@ SHIM = "sb/bootx64.efi"
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path)
     desk.machines.snapshot = Snapshot(1, (replace(N1, secure_boot=True),))
-    signed = {SHIM: "", LINUX: ""}
-    desk.machines.rules = replace(desk.machines.rules, signed=signed)
+    rules = replace(desk.machines.rules, signed={SHIM: ""}, kernels={LINUX: ""})
+    desk.machines.rules = rules
     desk.boots()
     return desk
 
@@ -50,7 +50,7 @@ def test_its_installer_gets_its_preseed_by_the_token_it_was_given(desk: Desk) ->
 
 def test_a_kernel_shim_would_refuse_is_shown_on_its_screen_and_asked_for_again(desk: Desk) -> None:
     rules = desk.machines.rules
-    desk.machines.rules = replace(rules, signed={SHIM: "", LINUX: "is signed by Stranger"})
+    desk.machines.rules = replace(rules, kernels={LINUX: "is signed by Stranger"})
     text = config(desk)
     assert "marked secure_boot, and images/debian-12/linux is" in text
     assert f"configfile (http,192.0.2.1:8080)/grub/{KNOWN}" in text
@@ -61,7 +61,7 @@ def test_a_kernel_shim_would_refuse_is_shown_on_its_screen_and_asked_for_again(d
 
 def test_a_node_without_the_mark_may_start_from_a_signed_cd_all_the_same(desk: Desk) -> None:
     desk.machines.snapshot = Snapshot(2, (N1,))
-    desk.machines.rules = replace(desk.machines.rules, signed={})
+    desk.machines.rules = replace(desk.machines.rules, signed={}, kernels={})
     assert "/images/debian-12/linux" in config(desk)
 
 

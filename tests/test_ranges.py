@@ -1,5 +1,7 @@
 """RFC 9110 sections 13 and 14: which bytes a request asks for."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from netboot.boot.ranges import (
     MAX_RANGES,
     ByteRange,
+    failed,
     not_modified,
     parse_range,
     range_counts,
@@ -18,6 +21,7 @@ WHOLE = None
 UNSATISFIABLE = ()
 
 ETAG = '"5bf1"'
+BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
 MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
@@ -134,6 +138,29 @@ def test_valid_ranges_give_exactly_the_bytes_they_name(
 )
 def test_if_range(if_range: str | None, counts: bool) -> None:
     assert range_counts(if_range, ETAG, MODIFIED) is counts
+
+
+@pytest.mark.parametrize(
+    ("if_match", "since", "expected"),
+    [
+        (None, None, False),
+        ("*", None, False),
+        (ETAG, None, False),
+        (f'"other" , {ETAG}', None, False),
+        ('"other"', None, True),
+        ("", None, True),
+        (f"W/{ETAG}", None, True),
+        (ETAG, BEFORE, False),
+        (None, BEFORE, True),
+        (None, MODIFIED, False),
+        (None, "yesterday", False),
+    ],
+)
+def test_a_precondition_that_fails(if_match: str | None, since: str | None, expected: bool) -> None:
+    changed = int(parsedate_to_datetime(MODIFIED).timestamp())
+    assert failed(if_match, since, ETAG, changed) is expected
+    if if_match is None:
+        assert not failed(None, since, ETAG, None)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from netboot.errors import OperationError
 from netboot.model import Image, ImageFile
 from netboot.secure_boot import pe, sbat, signature
-from netboot.secure_boot.chain import judge
-from tests.uefi_program import Authority, grub, program, shim
+from netboot.secure_boot.chain import Judged, judge
+from tests.uefi_program import Authority, authority, grub, program, shim, signed
 
 SHIM, GRUB = "sb/bootx64.efi", "sb/grubx64.efi"
 KERNEL = "images/own/linux"
@@ -26,7 +26,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         names = ("Microsoft", "Vendor", "Stranger")
-        self.microsoft, self.vendor, self.stranger = (Authority(n, folder / "keys") for n in names)
+        self.microsoft, self.vendor, self.stranger = map(authority, names)
         self.files: dict[str, Path] = {}
         self.put(SHIM, shim(self.vendor.certificate), self.microsoft)
         self.put(GRUB, grub(), self.vendor)
@@ -36,17 +36,26 @@ class Site:
     def put(self, name: str, content: bytes, *signers: Authority) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
         for signer in signers:
-            signer.sign(path)
+            content = signed(content, signer.name)
+        path.write_bytes(content)
         self.files[name] = path
 
     def judged(self) -> dict[str, str]:
+        """What is said of shims, kernels, and the loaders of machines without Secure Boot."""
+        found = self.judge()
+        plain = {"ipxe.efi"} & found.loaders.keys()
+        shims = {name: found.loaders[name] for name in found.shims | plain}
+        return shims | dict(found.kernels)
+
+    def judge(self) -> Judged:
         held = {name: _held(name, path) for name, path in self.files.items()}
         own = {"linux": held.pop("linux"), "notes": _held("notes", self.vendor.pem)}
+        for name in [name for name in held if name.startswith("own/")]:
+            own[name.removeprefix("own/")] = held.pop(name)
         loader = {"ipxe.efi": held.pop("ipxe.efi")} if "ipxe.efi" in held else {}
         images = [Image("secure-boot", "1", held), Image("own", "1", own)]
-        return dict(judge([*images, Image("ipxe", "1", loader)]))
+        return judge([*images, Image("ipxe", "1", loader)])
 
 
 def _held(name: str, path: Path) -> ImageFile:
@@ -110,11 +119,11 @@ def _no_microsoft(site: Site) -> None:
         (_no_shim, "cannot be checked: bootx64.efi is cut off"),
         (
             _strangers_grub,
-            "has a GRUB beside it that is signed by Stranger, and shim starts what Ven",
+            "starts grubx64.efi, which is signed by Stranger, and shim starts what Vendor or",
         ),
-        (_old_grub, "that is revoked: its grub is of generation 4, and 5 is needed"),
-        (_grub_without_generations, "that says nothing of its generations"),
-        (_no_grub, "has no GRUB beside it"),
+        (_old_grub, "which is revoked: its grub is of generation 4, and 5 is needed"),
+        (_grub_without_generations, "which says nothing of its generations"),
+        (_no_grub, "has nothing beside it that it could start"),
         (_no_microsoft, "has no certificates of Microsoft beside it"),
     ],
 )
@@ -134,6 +143,92 @@ def test_a_kernel_of_another_vendor_and_an_unsigned_loader(site: Site) -> None:
     assert judged[SHIM] == ""
 
 
+def test_where_no_shim_is_good_nothing_is_started_by_one(site: Site) -> None:
+    """A kernel that its vendor signed is of no use then."""
+    site.put(SHIM, shim(site.vendor.certificate, least="sbat,1,1\nshim,5\n"), site.microsoft)
+    revoked = "is revoked: its shim is of generation 4, and 5 is needed"
+    assert site.judged() == {SHIM: revoked, KERNEL: f"needs {SHIM}, which {revoked}"}
+
+
+def test_what_shim_itself_names_as_revoked_is_not_started_whoever_signed_it(site: Site) -> None:
+    revoked = "is revoked: shim names it among the programs that it starts no more"
+    for name, said in (("linux", {SHIM: "", KERNEL: revoked}), (GRUB, None)):
+        refused = (b"\1" * 32, pe.digest(site.files[name]))
+        site.put(SHIM, shim(site.vendor.certificate, refused=refused), site.microsoft)
+        told = f"starts grubx64.efi, which {revoked}"
+        assert site.judged() == (said or {SHIM: told, KERNEL: f"needs {SHIM}, which {told}"})
+
+
+def test_a_digest_is_what_was_signed(site: Site) -> None:
+    """It stands in the signature; signing once more does not change it."""
+    path = site.files["linux"]
+    digest = pe.digest(path)
+    site.stranger.sign(path)
+    assert pe.digest(path) == digest
+    assert all(digest in signature for signature in pe.signatures(path))
+    assert len(pe.signatures(path)) == 2
+
+
+def test_what_only_shim_starts_is_no_loader(site: Site) -> None:
+    """Named as a node's loader, a kernel or GRUB of the vendor's would be refused by firmware."""
+    judged = site.judge()
+    assert judged.kernels[KERNEL] == ""
+    assert judged.loaders[KERNEL] == (
+        "is signed by Vendor, and firmware with Secure Boot starts what Microsoft signed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("sbat,1\ngrub,4\n", "is revoked: its grub is of generation 4, and 5 is needed"),
+        ("sbat,1\nlinux,1\n", ""),
+    ],
+)
+def test_a_kernel_that_says_its_generations_is_held_to_them(
+    site: Site, said: str, problem: str
+) -> None:
+    site.put("linux", program({".sbat": said.encode()}), site.vendor)
+    assert site.judged()[KERNEL] == problem
+
+
+def put_ipxe(site: Site, name: str, second: str) -> Authority:
+    """A shim that trusts a vendor of its own, and what that signed."""
+    ipxe = authority("iPXE")
+    site.put(f"own/{name}", shim(ipxe.certificate), site.microsoft)
+    site.put(f"own/{second}", grub(), ipxe)
+    return ipxe
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("ipxe-shim.efi", "ipxe.efi"),
+        ("snponly-shimx64.efi", "snponly.efi"),
+        ("arm64/snponly-shimaa64.efi", "arm64/snponly.efi"),
+        ("shimx64.efi", "ipxe.efi"),
+        ("shimx64.efi", "grubx64.efi"),
+    ],
+)
+def test_a_shim_of_one_s_own_is_judged_by_what_it_starts(
+    site: Site, name: str, second: str
+) -> None:
+    """iPXE's shim takes the first part of its own name for that of iPXE."""
+    put_ipxe(site, name, second)
+    assert site.judged() == {SHIM: "", KERNEL: "", f"images/own/{name}": ""}
+    site.put(f"own/{second}", grub(), site.vendor)
+    assert site.judged()[f"images/own/{name}"].startswith(
+        f"starts {Path(second).name}, which is signed by Vendor, and shim starts what iPXE or"
+    )
+    del site.files[f"own/{second}"]
+    assert site.judged()[f"images/own/{name}"] == "has nothing beside it that it could start"
+
+
+def test_what_ipxes_shim_trusts_is_no_kernel_that_ours_would_start(site: Site) -> None:
+    site.put("linux", program({}), put_ipxe(site, "ipxe-shim.efi", "ipxe.efi"))
+    assert site.judged()[KERNEL].startswith("is signed by iPXE, and shim starts what Vendor or")
+
+
 def test_one_good_signature_of_several_is_enough(site: Site) -> None:
     site.put(SHIM, shim(site.vendor.certificate), site.stranger, site.microsoft)
     assert signature.signers(site.files[SHIM]) == ("Stranger", "Microsoft")
@@ -151,7 +246,7 @@ def test_without_the_program_that_checks_nothing_is_called_good(
 
 
 def test_nothing_is_looked_at_where_there_is_no_shim(site: Site) -> None:
-    assert judge([Image("own", "1", {"linux": _held("linux", site.files["linux"])})]) == {}
+    assert judge([Image("own", "1", {"linux": _held("linux", site.files["linux"])})]) == Judged()
 
 
 def test_generations_are_lines_of_a_name_and_a_number() -> None:
@@ -194,7 +289,12 @@ def test_whatever_a_file_holds_it_is_a_program_or_it_is_not(
         content[data.draw(st.integers(0, 0x3FF))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "hostile.efi"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    for look in (pe.signatures, lambda file: pe.section(file, ".vendor_cert"), signature.signers):
+    for look in (
+        pe.signatures,
+        pe.digest,
+        lambda file: pe.section(file, ".vendor_cert"),
+        signature.signers,
+    ):
         try:
             look(path)
         except pe.NotPe as problem:
@@ -223,24 +323,21 @@ def test_revocations_that_are_said_to_be_behind_the_end_are_not_no_revocations()
 
 
 @pytest.fixture(scope="module")
-def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, bytes, range]:
+def signed_shim() -> tuple[Authority, bytes, range]:
     """Who signed, a shim, and where in it whoever trusts and who signed stand."""
-    folder = tmp_path_factory.mktemp("signed")
-    authority = Authority("Signer", folder)
-    path = folder / "shim.efi"
-    path.write_bytes(shim(authority.certificate))
-    content = authority.sign(path).read_bytes()
-    vendor = content.index(authority.certificate.public_bytes(Encoding.DER))
-    return authority, content, range(vendor - 16, len(content))
+    signer = authority("Signer")
+    content = signed(shim(signer.certificate), signer.name)
+    vendor = content.index(signer.certificate.public_bytes(Encoding.DER))
+    return signer, content, range(vendor - 16, len(content))
 
 
 @given(data=st.data())
 def test_whatever_a_signature_holds_it_is_somebody_s_or_nobody_s(
-    signed: tuple[Authority, bytes, range],
+    signed_shim: tuple[Authority, bytes, range],
     tmp_path_factory: pytest.TempPathFactory,
     data: st.DataObject,
 ) -> None:
-    authority, whole, places = signed
+    signer, whole, places = signed_shim
     content = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 8))):
         at = data.draw(st.sampled_from(places))
@@ -250,7 +347,7 @@ def test_whatever_a_signature_holds_it_is_somebody_s_or_nobody_s(
     for look in (
         signature.signers,
         signature.vendor_certificates,
-        lambda file: signature.leading_to(file, [authority.certificate]),
+        lambda file: signature.leading_to(file, [signer.certificate]),
     ):
         try:
             look(path)
@@ -278,14 +375,14 @@ def test_what_is_signed_in_another_form_is_not_signed(tmp_path: Path, kind: str)
     ids=["version", "name"],
 )
 def test_certificates_that_cannot_be_read_are_nobody_s(
-    signed: tuple[Authority, bytes, range], tmp_path: Path, right: bytes, wrong: bytes
+    signed_shim: tuple[Authority, bytes, range], tmp_path: Path, right: bytes, wrong: bytes
 ) -> None:
     """Some of it is read late, when somebody asks for a name."""
-    authority, whole, _ = signed
+    signer, whole, _ = signed_shim
     assert whole.count(right) >= 2
     path = tmp_path / "shim.efi"
     path.write_bytes(whole.replace(right, wrong))
     assert signature.signers(path) == ()
-    assert signature.leading_to(path, [authority.certificate]) == ()
+    assert signature.leading_to(path, [signer.certificate]) == ()
     with pytest.raises(OperationError, match="trusts a certificate that cannot be read"):
         signature.vendor_certificates(path)

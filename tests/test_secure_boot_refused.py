@@ -57,6 +57,21 @@ def test_so_is_a_group_s_that_it_comes_into_and_the_mark_itself(api: Api) -> Non
     assert (bare.status_code, bare.json()["detail"]) == (422, WHY.format("memtest"))
 
 
+def test_so_is_a_group_that_would_give_it_one(api: Api) -> None:
+    bare = {"name": "n1", "macs": [MAC], "labels": {"test": "yes"}, "secure_boot": True}
+    mine = {"labels": {"test": "yes"}, "profile": "debian-12", "priority": 2}
+    api.ask("PATCH", "groups/mine", json=mine)
+    api.ask("PATCH", "groups/tested", json={"labels": {"test": "yes"}, "profile": "memtest"})
+    assert api.ask("POST", "nodes", json=bare).status_code == 201
+    for refused in (
+        api.ask("PATCH", "groups/mine", json={"profile": "memtest"}),
+        api.ask("PATCH", "groups/tested", json={"priority": 3}),
+        api.ask("DELETE", "groups/mine"),
+    ):
+        assert (refused.status_code, refused.json()["detail"]) == (422, WHY.format("memtest"))
+    assert api.ask("PATCH", "groups/mine", json={"profile": "debian-13"}).status_code == 200
+
+
 def test_a_shim_of_its_own_may_start_an_ipxe_that_is_signed(api: Api) -> None:
     own = MARKED | {"profile": "memtest", "loader": "ipxe-shim.efi"}
     assert api.ask("POST", "nodes", json=own).status_code == 201

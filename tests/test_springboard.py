@@ -282,6 +282,13 @@ class TestPlane:
         said = "image springboard is not there: netboot image fetch springboard"
         assert desk.said()[0] == (Kind.FAILED, f"{MEDIUM}: {said}")
 
+    def test_one_that_was_fetched_just_now_is_there_for_the_bmc_that_asks(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        desk.plane.stock([])
+        desk.restock = lambda: desk.plane.stock([image(tmp_path, GOOD)])
+        assert desk.plane.media(KNOWN, MEDIUM, LOCAL).script
+
     def test_a_boot_is_one_line_however_many_reads_it_takes(self, desk: Desk) -> None:
         for _ in range(3000):
             self.reads(desk)

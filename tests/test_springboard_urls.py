@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 from msgspec import ValidationError, convert
 
+from netboot.answer.profiles import load_profiles
 from netboot.answer.springboard import PLAIN, SECURE
 from netboot.bmc.address import parse_address
 from netboot.config import Settings
 from netboot.control.planes import Planes
 from netboot.control.springboards import Springboards
+from netboot.control.supply import Supply
+from netboot.errors import BmcError
 from netboot.frames import Counts
 from netboot.media.library import CURRENT
 from netboot.model import Mac, Node
+from netboot.secure_boot.chain import Judged
 from netboot.store.bmc_shapes import Bmc
 from tests.fake_bmc import FakeBmc
 
@@ -39,7 +43,8 @@ def springboards(*, serves: bool = True, **settings: Any) -> Springboards:
     if serves:
         planes.came("boot")
         planes.told("boot", Counts({}, {}, 0, {"eth0": "10.77.0.2"}, {}))
-    return Springboards(convert({"server": {"data_dir": "."}} | settings, Settings), planes)
+    site = convert({"server": {"data_dir": "."}} | settings, Settings)
+    return Springboards(site, planes, load_profiles, Supply(site))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,17 @@ def test_without_a_boot_program_a_mac_or_the_image_there_is_none(tmp_path: Path)
     assert springboards().url(replace(NODE, secure_boot=True), HERE, HANDS) is not None
 
 
-def test_http_boot_of_a_machine_with_secure_boot_loads_shim_as_machines_reach_it() -> None:
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What firmware says of loaders."""
+    loaders = dict.fromkeys(("sb/bootx64.efi", "sb/bootaa64.efi", "own.efi"), "")
+    monkeypatch.setattr("netboot.control.springboards.judge", lambda _images: Judged(loaders))
+    return loaders
+
+
+def test_http_boot_of_a_machine_with_secure_boot_loads_shim_as_machines_reach_it(
+    judged: dict[str, str],
+) -> None:
     marked = replace(NODE, secure_boot=True)
     assert springboards().loader(marked) == "http://10.77.0.2:8080/sb/bootx64.efi"
     assert springboards().loader(replace(marked, loader="own.efi")) == (
@@ -73,6 +88,15 @@ def test_http_boot_of_a_machine_with_secure_boot_loads_shim_as_machines_reach_it
     assert told == "http://192.0.2.7:8080/sb/bootx64.efi"
     assert springboards().loader(NODE) is None
     assert springboards(serves=False).loader(marked) is None
+    judged["sb/bootx64.efi"] = "is revoked"
+    with pytest.raises(BmcError, match=r"n1 is marked secure_boot, but sb/bootx64\.efi is revoked"):
+        springboards().loader(marked)
+
+
+@pytest.mark.usefixtures("judged")
+def test_http_boot_of_an_arm64_machine_loads_the_shim_for_it() -> None:
+    arm64 = replace(NODE, secure_boot=True, profile="debian-13-arm64")
+    assert springboards().loader(arm64) == "http://10.77.0.2:8080/sb/bootaa64.efi"
 
 
 NFS, CIFS = "nfs://10.78.0.5/netboot", "cifs://10.78.0.5/netboot/"

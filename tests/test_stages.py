@@ -10,6 +10,7 @@ from netboot.events import Event, Kind
 from netboot.model import Mac
 from netboot.stages import WAITS, Boot, Stage, StageWatch, follow, progress
 from netboot.stages.boot import QUIET_BETWEEN_BOOTS
+from netboot.stages.table import REFUSED
 
 MAC = Mac("52:54:00:00:00:01")
 EPOCH = 1_700_000_000.0
@@ -237,6 +238,17 @@ def test_a_machine_that_starts_over_too_early_is_stalled_at_once() -> None:
     assert "started over" in late.detail
     boots.see(O, **UEFI)
     assert [late.data["stage"] for late in boots.silence(100)] == ["request-4011"]
+
+
+def test_a_loader_that_firmware_does_not_start_was_refused() -> None:
+    boots = Boots().see(*FIRMWARE, **UEFI)
+    boots.now += 1
+    boots.see(D, **UEFI)
+    (late,) = boots.watch.expired(boots.now)
+    assert late.data["stage"] == "ipxe"
+    assert REFUSED.missing in late.detail
+    assert f"Usual cause: {REFUSED.cause}" in late.detail
+    assert f"netboot node set {late.node} --secure-boot" in late.detail
 
 
 def test_each_boot_has_its_own_stall() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -51,6 +52,23 @@ class TestNodes:
         assert store.get("n1") == node
         with Store(database_url) as other:
             assert other.list() == [node]
+
+    def test_many_are_read_at_once_in_the_order_in_which_they_are_named(self, store: Store) -> None:
+        store.import_nodes([made(f"n{n}", n, rack="a") for n in range(1, 31)], "nodes.yaml")
+        names, asked = [f"n{n}" for n in (30, 2, 17, 2)], 0
+
+        def count(*_: object) -> None:
+            nonlocal asked
+            asked += 1
+
+        sa.event.listen(store._sure, "before_cursor_execute", count)
+        assert [node.name for node in store.get_all(names)] == names
+        few = asked
+        assert len(store.get_all([f"n{n}" for n in range(1, 31)])) == 30
+        assert asked == 2 * few
+        for stranger in ("n31", "no name\0"):
+            with pytest.raises(Unknown, match="no node is called"):
+                store.get_all(["n1", stranger])
 
     def test_a_mac_has_one_owner_and_both_are_named(self, store: Store) -> None:
         store.add(made("n1", 1))

@@ -1,7 +1,9 @@
 """Programs for UEFI that do nothing, signed by whom a test likes."""
 
+import functools
 import struct
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,8 @@ from cryptography.x509.oid import NameOID
 _ALIGNED = 0x200
 _HEADERS = 0x400
 _PATIENCE = 20
+SHA256 = bytes.fromhex("2616c4c14c509240aca941f936934328")
+"""EFI_CERT_SHA256_GUID (UEFI 2.10 section 32.4.1)."""
 
 
 @dataclass
@@ -42,6 +46,24 @@ class Authority:
         command = ["sbsign", *keys, str(program)]
         subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
         return program
+
+
+_KEYS = tempfile.TemporaryDirectory(prefix="netboot-test-keys-")
+
+
+@functools.cache
+def authority(name: str) -> Authority:
+    """The one of that name; making a key takes a while."""
+    return Authority(name, Path(_KEYS.name))
+
+
+@functools.lru_cache(64)
+def signed(content: bytes, name: str) -> bytes:
+    """A program with the signature of the authority of that name in it."""
+    with tempfile.NamedTemporaryFile(dir=_KEYS.name) as file:
+        path = Path(file.name)
+        path.write_bytes(content)
+        return authority(name).sign(path).read_bytes()
 
 
 def program(sections: dict[str, bytes]) -> bytes:
@@ -75,15 +97,26 @@ def program(sections: dict[str, bytes]) -> bytes:
     return whole.ljust(-(-len(whole) // 8) * 8, b"\0")
 
 
-def shim(vendor: x509.Certificate | None, *, least: str = "sbat,1,1\ngrub,5\n") -> bytes:
-    """A shim that trusts ``vendor`` and starts only what is of at least these generations."""
+def shim(
+    vendor: x509.Certificate | None,
+    *,
+    least: str = "sbat,1,1\ngrub,5\n",
+    refused: tuple[bytes, ...] = (),
+) -> bytes:
+    """A shim that trusts ``vendor``, and starts only what is of at least these generations.
+
+    And none whose digest it refuses.
+    """
     der = b"" if vendor is None else vendor.public_bytes(Encoding.DER)
     level = least.encode() + b"\0"
+    entries = b"".join(bytes(16) + digest for digest in refused)
+    more = struct.pack("<16sIII", SHA256, 28 + len(entries), 0, 48) + entries if refused else b""
     return program(
         {
             ".sbat": b"sbat,1,x\nshim,4,UEFI shim\n",
             ".sbatlevel": struct.pack("<III", 0, 8, 8 + len(level)) + level + level,
-            ".vendor_cert": struct.pack("<IIII", len(der), 0, 16, 16 + len(der)) + der,
+            ".vendor_cert": struct.pack("<IIII", len(der), len(more), 16, 16 + len(der))
+            + (der + more),
         }
     )
 

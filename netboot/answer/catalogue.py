@@ -33,7 +33,7 @@ AT_ROOT = "ipxe"
 SECURE_BOOT = tuple(SIGNED_IMAGES.values())
 """The images of the loaders firmware with Secure Boot accepts, also served without a folder."""
 
-_BESIDE_SHIM = "sb//"
+_BESIDE_SHIM = re.compile(r"//(?=[^/]+\Z)")
 
 _LETTERS = re.compile(r"[ -\[\]-~]+")  # printable ASCII but the backslash
 _NOT_COMPONENTS = frozenset({"", ".", ".."})
@@ -74,8 +74,7 @@ class Catalogue:
                 short and printable whatever was asked.
         """
         wanted = name.removeprefix("/")
-        if wanted.startswith(_BESIDE_SHIM):
-            wanted = wanted.replace("//", "/", 1)
+        wanted = _BESIDE_SHIM.sub("/", wanted)
         if problem := _problem(wanted):
             raise NotServed(f"{_shown(name)}: {problem}")
         if wanted not in self._files:

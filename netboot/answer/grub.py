@@ -6,11 +6,9 @@ before (``netboot.secure_boot``), and a machine is told of another one on its sc
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from netboot.answer.guards import CONFIG, SCRIPT
-from netboot.answer.linux import MAX_COMMAND_LINE
 from netboot.errors import NotBootable
 from netboot.model import Node, Profile
 
@@ -18,14 +16,10 @@ FIRST = "grub/grub.cfg"
 """What GRUB asks for first, below the root of the server that it came from."""
 FOLDER = "grub/"
 """Where it looks for that, and for much else that need not be there."""
-LOOKED_FOR = re.compile(r"/?(grub/|sb/+(revocations|shim_certificate)_)")
+LOOKED_FOR = re.compile(r"/?(grub/|(.*/)?(revocations|shim_certificate)_)")
 """How the names begin that GRUB and shim look for, and are right without."""
 
 _IPXE = "ipxe/"
-_KERNEL = re.compile(r"^\s*linux\s+(?P<line>(?P<file>\S+).*)$", re.MULTILINE)
-_OURS = re.compile(r"\(http,[^)]*\)/(?P<name>images/.+)")
-_NAMED = "BOOT_IMAGE="
-"""What GRUB puts before the line it was given."""
 
 
 def configuration(script: str) -> str:
@@ -59,32 +53,3 @@ def _is_ipxes(profile: Profile) -> str:
         f"profile {profile.name} is for iPXE alone, which is not signed: "
         f"there is no template {configuration(profile.script)}"
     )
-
-
-def refuse_unsigned(text: str, signed: Mapping[str, str], whom: str) -> None:
-    """Look at what a configuration starts before a machine with Secure Boot is given it.
-
-    Args:
-        text: the configuration.
-        signed: as ``netboot.policy.Rules`` has it.
-        whom: the machine, in errors.
-
-    Raises:
-        NotBootable: shim would refuse its kernel, or nobody knows.
-    """
-    for kernel in _KERNEL.finditer(text):
-        ours = _OURS.fullmatch(kernel["file"])
-        if ours is None:
-            raise NotBootable(
-                f"{whom}: it is marked secure_boot, and its kernel is no file of an image here, "
-                "so its signature cannot be checked"
-            )
-        name = ours["name"]
-        if problem := signed.get(name, "is no program that could be checked"):
-            raise NotBootable(f"{whom}: it is marked secure_boot, and {name} {problem}")
-        length = len(_NAMED) + len(kernel["line"]) + 1
-        if length > MAX_COMMAND_LINE:
-            raise NotBootable(
-                f"{whom}: the kernel's command line has {length} bytes; "
-                f"{MAX_COMMAND_LINE} is all it reads"
-            )

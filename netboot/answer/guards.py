@@ -38,6 +38,8 @@ _GRUB_SYNTAX = re.compile(r"[^\w./:=,@%+ \"-]", re.ASCII)
 _URL = re.compile(r"http://(?P<host>[0-9A-Za-z.-]+(:[0-9]+)?)(?P<path>/[!-~]*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_PLAIN = re.compile(r"[^ !%'-:<-\[\]^_a-{}~]")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"(?=.{{1,64}}\Z){_LABEL}(\.{_LABEL})*")
 _CRYPT = re.compile(r"!|\$(?:y|gy|7|2[aby]|6|5)\$[./0-9A-Za-z$=,]{20,200}")
 
 
@@ -141,6 +143,14 @@ def _crypted(value: object) -> str:
     return text
 
 
+def _hostname(value: object) -> str:
+    """Let a machine's own name pass: RFC 1123 section 2.1, as long as Linux takes it."""
+    text = str(value)
+    if not _HOSTNAME.fullmatch(text):
+        raise UnsafeError("a host name is letters, digits, inner - and dots, at most 64 characters")
+    return text
+
+
 def refuse(why: str) -> str:
     """For a template that has found a value it cannot use; ``why`` must not repeat a secret."""
     raise UnsafeError(why)
@@ -161,6 +171,7 @@ FILTERS = {
     "grub": _grub,
     "grub_file": _grub_file,
     "grub_title": _grub_title,
+    "hostname": _hostname,
     "oneline": _oneline,
     "sh": _sh,
     "words": _words,

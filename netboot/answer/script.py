@@ -18,6 +18,7 @@ A script's names, the same for every template:
 - ``volume.name``, ``volume.uri``, ``volume.initiator``, ``volume.chap`` (whether its target asks
   who logs in) and ``volume.failed`` (what to say where it fails): only where the node has a volume;
 - ``linux.kernel``, ``linux.initrds`` (URLs) and ``linux.args``: the profile's own, filled in;
+- ``secure_boot``: its firmware starts only what is signed;
 - ``countdown``: seconds in which a person can stop an installation, 0 where nothing is to stop;
 - ``retry.tries``, ``retry.pause``: how a script that failed begins again.
 
@@ -56,6 +57,9 @@ RETRY_PAUSE = 10
 _SCREEN_COLUMNS = 76
 _SECONDS = re.compile(r"[0-9]{1,4}")
 _KERNEL = re.compile(r"^\s*(?:kernel|imgargs)(?:\s+--\S+)*\s+(?:\S*/)?(?P<line>.*)$", re.MULTILINE)
+_OF_GRUB = re.compile(r"^\s*linux\s+(?P<line>.*)$", re.MULTILINE)
+_NAMED = "BOOT_IMAGE="
+"""What GRUB puts before the line it was given."""
 _OR_ELSE = re.compile(r"\s+(?:\|\||&&)(?:\s|$)")
 
 
@@ -190,6 +194,7 @@ def context(
         "profile": _profile_names(profile),
         "boot": Names({"mac": mac} if token_url is None else {"mac": mac, "url": token_url}),
         "retry": _RETRY,
+        "secure_boot": node is not None and node.secure_boot,
     }
     if image is not None:
         url = f"{server.url}/images/{image.name}"
@@ -255,8 +260,10 @@ def _profile_names(profile: Profile) -> Names:
 
 def _check_command_lines(text: str, profile: Profile, whom: str) -> None:
     """The kernel's file name counts as well: iPXE puts it before the arguments under EFI."""
-    for kernel in _KERNEL.finditer(text):
-        length = len(_OR_ELSE.split(kernel["line"], maxsplit=1)[0]) + 1
+    lines = [_OR_ELSE.split(kernel["line"], maxsplit=1)[0] for kernel in _KERNEL.finditer(text)]
+    lines += [_NAMED + kernel["line"] for kernel in _OF_GRUB.finditer(text)]
+    for line in lines:
+        length = len(line) + 1
         if length > MAX_COMMAND_LINE:
             raise NotBootable(
                 f"templates/{profile.script}: {whom}: the kernel's command line has {length} "

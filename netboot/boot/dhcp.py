@@ -160,7 +160,7 @@ class ProxyDhcp:
             self.tally.count(asked.client.arch, IGNORED)
             heard = asks(asked)
             self._plane.record(heard.kind, mac, heard.detail, **heard.data)
-            self._plane.record(Kind.IGNORED, mac, decision.reasons[-1])
+            self._plane.record(Kind.IGNORED, mac, decision.reasons[-1], arch=asked.client.arch)
             return None
         asked.offers[decision.shape] = offer
         remember(self._asked, key, asked, at_most=MAX_ASKED)

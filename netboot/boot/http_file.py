@@ -18,6 +18,7 @@ from netboot.answer.springboard import Patched
 from netboot.boot.http_reply import BINARY, Fields, FileReply, Reply, http_date, text
 from netboot.boot.ranges import (
     ByteRange,
+    failed,
     not_modified,
     parse_range,
     range_counts,
@@ -45,8 +46,8 @@ def file_reply(wanted: Wanted, fields: Mapping[str, str], *, is_get: bool) -> Re
         is_get: ranges count for GET alone (RFC 9110 section 14.2).
 
     Returns:
-        A ``FileReply``, whose file is open unless the request is HEAD; or a ``Reply``: 304, 416,
-        or an error of ours, 404 for a file that is away and 500 for one that is not what was
+        A ``FileReply``, whose file is open unless the request is HEAD; or a ``Reply``: 304, 412,
+        416, or an error of ours, 404 for a file that is away and 500 for one that is not what was
         verified.
     """
     try:
@@ -71,14 +72,12 @@ def _open_file_reply(
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_size != on_disk(wanted).size:
         return text(HTTPStatus.INTERNAL_SERVER_ERROR, "this file is not the one that was verified")
-    size, since = found.st_size, None
-    if isinstance(wanted, ImageFile):
-        since = asked.get("if-modified-since")
-        etag, modified, fields = _validators(wanted.sha256, int(found.st_mtime))
-    else:  # a machine's script changes without a date of its own
-        etag, modified, fields = _validators(wanted.sha256, None)
-    if not_modified(asked.get("if-none-match"), since, etag, modified):
-        return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
+    size, changed = found.st_size, None
+    if isinstance(wanted, ImageFile):  # else a machine's script changes without a date of its own
+        changed = int(found.st_mtime)
+    etag, modified, fields = _validators(wanted.sha256, changed)
+    if (reply := _conditional(asked, etag, changed, modified, fields)) is not None:
+        return reply
     if not is_get:
         return FileReply(HTTPStatus.OK, None, (), size, BINARY, fields)
     ranges = None
@@ -91,6 +90,18 @@ def _open_file_reply(
         fields = (*fields, ("Content-Range", unsatisfied_range(size)))
         return text(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "no such bytes", fields)
     return _partial(fd, wanted, ranges, size, fields)
+
+
+def _conditional(
+    asked: Mapping[str, str], etag: str, changed: int | None, modified: str, fields: Fields
+) -> Reply | None:
+    """412 or 304, None where the conditions ask for neither."""
+    if failed(asked.get("if-match"), asked.get("if-unmodified-since"), etag, changed):
+        return text(HTTPStatus.PRECONDITION_FAILED, "this file is another one now", fields)
+    since = None if changed is None else asked.get("if-modified-since")
+    if not_modified(asked.get("if-none-match"), since, etag, modified):
+        return Reply(HTTPStatus.NOT_MODIFIED, b"", None, fields)
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -49,8 +49,8 @@ class SentFile(NamedTuple):
         name: catalogue name.
         size: of the whole file, in bytes.
         sent: bytes of the file that went out in this reply; 0 for HEAD, 304 and errors.
-        status: 200, 206, 304 or 416; 404 for a file that should be there, 500 for one that is not
-            what was verified.
+        status: 200, 206, 304, 412 or 416; 404 for a file that should be there, 500 for one that is
+            not what was verified.
         complete: the reply went out as a whole. A machine that switches off while the last bytes
             are in the kernel's hands is not noticed.
         seconds: from the request until then.

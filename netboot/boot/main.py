@@ -41,7 +41,7 @@ from netboot.frames import Counts
 from netboot.guide import see
 from netboot.learning import Learning
 from netboot.media import library, mirror
-from netboot.model import SIGNED_FOLDER, Image, Mac
+from netboot.model import Image, Mac
 from netboot.policy import IGNORE, Rules
 from netboot.secure_boot.chain import UNDER_WAY, Judged, judge
 from netboot.survey import choose, holder
@@ -109,7 +109,7 @@ class BootProgram:
         tokens = Tokens(load_key(settings.run_dir / "token.key"), time.time)
         bearers = Bearers(self._machines, self._personal, tokens)
         bearers.on_home = self._keep_done
-        self._plane = BootPlane(self._machines, self._personal, bearers)
+        self._plane = BootPlane(self._machines, self._personal, bearers, self._restock)
         self._link = ControlLink(
             reactor,
             settings.run_dir / "boot.sock",
@@ -137,8 +137,9 @@ class BootProgram:
         self._drops = DropReport([part.drops for part in parts])
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
-        self._signed: Judged = UNDER_WAY
-        self._machines.rules = replace(_rules(settings, console.line), signed=UNDER_WAY)
+        self._judgement = UNDER_WAY
+        rules = _rules(settings, console.line)
+        self._machines.rules = replace(rules, signed=UNDER_WAY.loaders)
 
     def run(self) -> None:
         """Serve until SIGTERM.
@@ -256,7 +257,8 @@ class BootProgram:
         try:
             rules = _rules(self._settings, self._console.line)
             there = self._machines.rules.loaders
-            self._machines.rules = replace(rules, signed=self._signed, loaders=there)
+            signed, kernels = self._judgement.loaders, self._judgement.kernels
+            self._machines.rules = replace(rules, signed=signed, kernels=kernels, loaders=there)
         except ConfigError as problem:
             self._console.line(f"{problem}; the profiles before are kept")
 
@@ -274,12 +276,13 @@ class BootProgram:
         """In a thread: signatures are checked by another program."""
         self._reactor.callFromThread(self._judged, judge(images))
 
-    def _judged(self, signed: Judged) -> None:
-        self._signed = signed
-        for name, problem in signed.items():
-            if problem and name.startswith(SIGNED_FOLDER):
+    def _judged(self, judged: Judged) -> None:
+        self._judgement = judged
+        for name in sorted(judged.shims):
+            if problem := judged.loaders[name]:
                 self._console.line(f"no machine with Secure Boot will start {name}: it {problem}")
-        self._machines.rules = replace(self._machines.rules, signed=signed)
+        signed, kernels = judged.loaders, judged.kernels
+        self._machines.rules = replace(self._machines.rules, signed=signed, kernels=kernels)
 
     def _ready(self) -> None:
         seconds = time.time() - psutil.Process().create_time()

@@ -147,7 +147,9 @@ class Personal:
 
     def _pattern(self, node: Node | None, boot: _Boot, *, has_url: bool) -> Pattern | None:
         """The pattern ``node``'s script is filled in from; None where it must be rendered."""
-        told = None if node is None else (*node.labels.items(), None, *node.vars.items())
+        told = None
+        if node is not None:
+            told = (*node.labels.items(), None, *node.vars.items(), node.secure_boot)
         key = boot.profile.name, boot.server, has_url, told
         image = self.images.get(boot.profile.image or "")
         basis = boot.profile, boot.profiles, image, self.mirror

@@ -1,11 +1,12 @@
 """What machines are served by TFTP and HTTP, and what is written down about it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netboot.answer import grub
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.script import error_script, subject
+from netboot.answer.signed import refuse_unsigned
 from netboot.answer.springboard import Patched
 from netboot.answer.told import told
 from netboot.boot.bearers import Bearers
@@ -27,8 +28,9 @@ AUTOEXEC = "autoexec.ipxe"
 
 _RETRY = {Firmware.IPXE: "ipxe/retry.ipxe", Firmware.GRUB: "grub/retry.cfg"}
 _WHOLE = 200
-_NO_SUCH_RANGE = 416
 _FIRST_ERROR = 400
+_OF_ITS_OWN = frozenset({412, 416})
+"""Errors of whoever asks: the file is another one than it had in mind, or shorter."""
 _PI_SERIAL = re.compile(r"[0-9a-f]{8}")
 _OUTCOMES = {
     Result.PROBE: Kind.PROBE,
@@ -45,14 +47,21 @@ class BootPlane:
         machines: who is who.
         personal: what is rendered for one machine.
         bearers: who shows a token.
+        restock: has ``stock`` called where images were fetched just now.
     """
 
-    def __init__(self, machines: Machines, personal: Personal, bearers: Bearers) -> None:
+    def __init__(
+        self,
+        machines: Machines,
+        personal: Personal,
+        bearers: Bearers,
+        restock: Callable[[], None] = lambda: None,
+    ) -> None:
         self._machines = machines
         self._personal = personal
         self._bearers = bearers
         self._catalogue = Catalogue(())
-        self._springboards = Springboards(machines, personal)
+        self._springboards = Springboards(machines, personal, restock)
 
     def stock(self, images: Iterable[Image]) -> None:
         """Serve ``images`` from now on; transfers under way keep what they opened."""
@@ -211,8 +220,8 @@ class BootPlane:
             rules.profiles.values(),
             self._machines.volume(node),
         )
-        if is_grub and node is not None and node.secure_boot:
-            grub.refuse_unsigned(text, rules.signed, subject(node, client.mac))
+        if node is not None and node.secure_boot:
+            refuse_unsigned(text, rules.kernels, subject(node, client.mac))
         return text
 
     def media(self, mac: Mac, name: str, local: str) -> Patched:
@@ -267,7 +276,7 @@ class BootPlane:
         if sent.peer in self._machines.own_addresses:
             return
         mac = self._machines.at(sent.peer)
-        if sent.status >= _FIRST_ERROR and sent.status != _NO_SUCH_RANGE:
+        if sent.status >= _FIRST_ERROR and sent.status not in _OF_ITS_OWN:
             problem = f"{sent.name} should be served but is away or changed: netboot image verify"
             self._machines.record(Kind.FAILED, mac, problem, file=sent.name, address=sent.peer)
         elif sent.status == _WHOLE and sent.sent == sent.size and sent.complete:

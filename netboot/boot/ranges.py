@@ -2,19 +2,22 @@
 
 Pure functions over header text. The rules, in the order RFC 9110 section 13.2.2 gives them:
 
-1. ``If-None-Match`` that names our entity-tag, or without that field ``If-Modified-Since`` equal
+1. ``If-Match`` that does not name our entity-tag, or without that field ``If-Unmodified-Since``
+   before our date: 412.
+2. ``If-None-Match`` that names our entity-tag, or without that field ``If-Modified-Since`` equal
    to our date: 304.
-2. ``Range`` counts only where ``If-Range`` is absent or names exactly what we would send.
-3. ``Range`` that breaks the grammar is *ignored*: the answer is the whole file. So are a unit
+3. ``Range`` counts only where ``If-Range`` is absent or names exactly what we would send.
+4. ``Range`` that breaks the grammar is *ignored*: the answer is the whole file. So are a unit
    other than bytes, more than ``MAX_RANGES`` ranges, and any range of an empty file: a server may
    ignore what it does not like, and firmware copes better with 200 than with an error.
-4. ``Range`` that follows the grammar and lies wholly beyond the end: 416.
+5. ``Range`` that follows the grammar and lies wholly beyond the end: 416.
 
 Overlapping ranges are joined before anything is sent, so that no request is answered with more
 bytes than the file has.
 """
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 MAX_RANGES = 16
@@ -25,6 +28,7 @@ _MAX_DIGITS = 20
 _ONE = re.compile(rf"bytes=([0-9]{{1,{_MAX_DIGITS}}})-([0-9]{{1,{_MAX_DIGITS}}})")
 _SPEC = re.compile(rf"([0-9]{{0,{_MAX_DIGITS}}})-([0-9]{{0,{_MAX_DIGITS}}})")
 _ETAG = re.compile(r'"[^"]*"')
+_STRONG = re.compile(r'(?<!W/)"[^"]*"')
 _OWS = " \t"
 
 
@@ -121,6 +125,25 @@ def range_counts(if_range: str | None, etag: str, modified: str) -> bool:
         modified: our Last-Modified as it is sent.
     """
     return if_range is None or if_range.strip(_OWS) in {etag, modified}
+
+
+def failed(if_match: str | None, since: str | None, etag: str, changed: int | None) -> bool:
+    """Whether ``If-Match``, else ``If-Unmodified-Since``, asks for 412 (13.1.1 and 13.1.4).
+
+    Args:
+        if_match: the field's value, None where there is none.
+        since: likewise; what is no date does not count.
+        etag: our strong entity-tag with its quotes; compared strongly (8.8.3.2).
+        changed: epoch seconds of our Last-Modified, None where none is sent.
+    """
+    if if_match is not None:
+        return if_match.strip(_OWS) != "*" and etag not in _STRONG.findall(if_match)
+    if since is None or changed is None:
+        return False
+    try:
+        return parsedate_to_datetime(since).timestamp() < changed
+    except (ValueError, OverflowError):
+        return False
 
 
 def not_modified(if_none_match: str | None, since: str | None, etag: str, modified: str) -> bool:

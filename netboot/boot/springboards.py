@@ -6,7 +6,7 @@ the one image there is (``netboot.answer.springboard``).
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from netboot.answer.discs import disc
 from netboot.answer.springboard import PLAIN, SECURE, Patched, Springboard, patched
@@ -37,11 +37,13 @@ class Springboards:
     Args:
         machines: who is who.
         personal: makes each machine's script.
+        restock: has ``stock`` called where images were fetched just now.
     """
 
-    def __init__(self, machines: Machines, personal: Personal) -> None:
+    def __init__(self, machines: Machines, personal: Personal, restock: Callable[[], None]) -> None:
         self._machines = machines
         self._personal = personal
+        self._restock = restock
         self._there: dict[str, Springboard] = {}
         self._read: OrderedDict[tuple[Mac, str], float] = OrderedDict()
 
@@ -77,7 +79,7 @@ class Springboards:
             raise NotServed(str(problem)) from problem
 
     def _made(self, mac: Mac, image: str, local: str) -> Patched:
-        if image not in self._there:
+        if not self._has(image):
             raise NotBootable(f"image {image} is not there: netboot image fetch {image}")
         servers = self._machines.servers(local)
         return patched(self._there[image], self._personal.springboard(image, mac, servers))
@@ -92,9 +94,15 @@ class Springboards:
         if node is None:
             raise NotServed(f"{mac} is not registered")
         name = disc(node)
-        if MEDIA.get(name) not in self._there:
-            raise NotServed(f"no such medium; netboot image fetch {MEDIA.get(name, name)}")
+        if not self._has(MEDIA[name]):
+            raise NotServed(f"no such medium; netboot image fetch {MEDIA[name]}")
         return [name]
+
+    def _has(self, image: str) -> bool:
+        """Whether it is there; a BMC may be told of one as soon as it is fetched."""
+        if image not in self._there:
+            self._restock()
+        return image in self._there
 
     def read(self, name: str, peer: str) -> None:
         """Bytes of ``name``, the path of a medium, went to ``peer``: one line for all of one boot.

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from netboot.cli.commands import Commands
 from netboot.cli.main import settings
 from netboot.cli.pairs import document, json, pairs, table, written
 from netboot.control.inventory import COMMAND_LINE, open_inventory
@@ -16,7 +17,7 @@ from netboot.store.group_shapes import unknown_group
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def group() -> None:
     """Give variables and a profile to every machine with certain labels.
 

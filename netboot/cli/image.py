@@ -13,6 +13,7 @@ import msgspec
 
 from netboot.answer.catalogue import SECURE_BOOT
 from netboot.checked import Checked
+from netboot.cli.commands import Commands
 from netboot.cli.main import EXIT_FAILED, settings
 from netboot.cli.progress import megabytes, shown, timed
 from netboot.errors import ConfigError
@@ -42,7 +43,7 @@ class _Checked(Checked, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-@click.group()
+@click.group(cls=Commands)
 def image() -> None:
     """Fetch what machines boot, and look after it."""
 
@@ -140,6 +141,7 @@ def add(ctx: click.Context, name: str, files: tuple[str, ...], version: str | No
     click.echo(f"{name}: {done.version} added, {size}")
     for served in done.files:
         click.echo(f"{name}: served as images/{name}/{served}")
+    _warn_of_unsigned([name], images_dir)
 
 
 @image.command()
@@ -185,8 +187,8 @@ def _warn_of_unsigned(names: Sequence[str], images_dir: Path) -> None:
     below = tuple(f"images/{name}/" for name in names)
     if any(name in SECURE_BOOT for name in names):
         below += (SIGNED_FOLDER,)
-    for file, problem in judge(library.installed(images_dir, _silent)).items():
-        if problem and file.startswith(below):
+    for file, problem in judge(library.installed(images_dir, _silent)).problems():
+        if file.startswith(below):
             click.echo(f"no machine with Secure Boot will start {file}: it {problem}", err=True)
 
 

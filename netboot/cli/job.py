@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 
+from netboot.cli.commands import Commands
 from netboot.cli.job_words import lines, rows, stands
 from netboot.cli.main import EXIT_FAILED, settings
 from netboot.cli.node_install import finish
@@ -21,7 +22,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 _numbers = click.argument("numbers", metavar="JOB…", nargs=-1, required=True, type=int)
 
 
-@click.group()
+@click.group(cls=Commands)
 def job() -> None:
     """See what is being done with machines, and end it or begin it again."""
 

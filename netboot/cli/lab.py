@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from netboot.cli.commands import Commands
 from netboot.cli.main import EXIT_FAILED
 from netboot.errors import ConfigError, OperationError
 from netboot.lab.up import state
@@ -17,7 +18,7 @@ from netboot.lab.up.file import read
 from netboot.lab.up.process import UP
 
 
-@click.group()
+@click.group(cls=Commands)
 def lab() -> None:
     """Run virtual machines with virtual BMCs, on a network of their own; needs root."""
 

@@ -10,10 +10,13 @@ from typing import Any
 import click
 
 from netboot import config
+from netboot.cli.commands import Commands
 from netboot.errors import ConfigError, NetbootError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""128 and SIGINT, as shells have it."""
 
 _COMMANDS = {
     # name -> module:attribute, imported only when it is asked for: start-up stays short
@@ -37,8 +40,16 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Commands):
     """A group that imports a command's module when the command is named."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's signature
+        """As click's; Ctrl-C ends a command that has not said what it means there."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nnetboot: interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         return list(_COMMANDS)

@@ -8,24 +8,28 @@ from pathlib import Path
 
 import click
 
+from netboot.answer.profiles import load_profiles
 from netboot.answer.render import Templates
 from netboot.answer.script import springboard_script
 from netboot.answer.springboard import PLAIN, SCRIPTS, SECURE, Patched, patched
+from netboot.cli.commands import Commands
 from netboot.cli.dhcp_snippet import ipv4_address
 from netboot.cli.main import settings
 from netboot.cli.progress import megabytes
+from netboot.clients import arch_of
 from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError, NotBootable, OperationError
+from netboot.groups import Groups, in_effect
 from netboot.media import library, springboard_layout
-from netboot.model import Node, Server
+from netboot.model import Arch, Node, Server
 from netboot.survey.network import choose
 
 STDOUT = "-"
 _READABLE = 0o644
 
 
-@click.group()
+@click.group(cls=Commands)
 def media() -> None:
     """Make media for machines that cannot start from the network by themselves."""
 
@@ -52,6 +56,8 @@ def build(
     found = settings(ctx)
     with open_inventory(found) as inventory:
         node = inventory.get(name)
+        node = in_effect(node, Groups(inventory.groups()).of(node))
+    _refuse_arm64(node, found)
     servers = _servers(found, address)
     medium = _medium(node, SECURE if secure_boot or node.secure_boot else PLAIN, servers, found)
     _write(medium, output)
@@ -59,6 +65,15 @@ def build(
     how = f"; dd if={output} of=/dev/sdX" if usb and output != STDOUT else ""
     where = ", ".join(server.url for server in servers)
     click.echo(f"{output}: {size}, starts {name} from {where}{how}", err=output == STDOUT)
+
+
+def _refuse_arm64(node: Node, found: Settings) -> None:
+    profile = load_profiles(found.templates).get(node.profile or "")
+    if arch_of(profile) is Arch.ARM64:
+        problem = (
+            f"node {node.name}'s profile {node.profile} is for arm64, and a CD starts x64 alone"
+        )
+        raise ConfigError(COMMAND_LINE, "", problem)
 
 
 def _servers(found: Settings, given: str | None) -> tuple[Server, ...]:

@@ -10,6 +10,7 @@ from netboot.answer.profiles import load_profiles
 from netboot.cli.bmc import boot, inspect, iscsi, media, power
 from netboot.cli.bmc_options import bmc_of, bmc_options
 from netboot.cli.bmc_show import bmc_document, bmc_lines
+from netboot.cli.commands import Commands
 from netboot.cli.console import console
 from netboot.cli.main import settings
 from netboot.cli.node_import import import_
@@ -28,7 +29,7 @@ from netboot.policy import IGNORE
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def node() -> None:
     """Register machines and say what they boot."""
 

@@ -48,8 +48,9 @@ def serve(ctx: click.Context, role: str | None, log_format: str, supervisor: int
         _boot(found, as_json=log_format == "json")
     elif role == "control":
         from netboot.control import main as control  # noqa: PLC0415 -- loads no Twisted, no scapy
+        from netboot.control.supply import from_mirror  # noqa: PLC0415 -- likewise
 
-        control.run(found)
+        control.run(found, fetch=None if supervisor is None else from_mirror(found))
     else:
         ctx.exit(_both(found, ctx.find_root().meta.get("netboot.config"), log_format))
 

@@ -14,6 +14,7 @@ from netboot.control.inventory import open_inventory
 from netboot.errors import ConfigError
 from netboot.event_text import event_line, json_line, marks_for
 from netboot.events import Kind
+from netboot.guide import see
 from netboot.store.shapes import Record
 
 HELD = 20.0
@@ -56,6 +57,8 @@ def timeline(
     found = settings(ctx)
     with open_inventory(found) as inventory:
         records = inventory.timeline(name_or_mac, None, limit, log=log)
+    if not records:
+        click.echo(f"nothing was heard of {name_or_mac}; {see('it-never-asks')}", err=True)
     show = _Show(as_json=as_json, no_log=no_log)
     show.print(records)
     if follow:

@@ -2,6 +2,7 @@
 
 import click
 
+from netboot.cli.commands import Commands
 from netboot.cli.main import settings
 from netboot.cli.pairs import json, table
 from netboot.control.inventory import open_inventory
@@ -9,7 +10,7 @@ from netboot.event_text import clock
 from netboot.store.access_shapes import Role
 
 
-@click.group()
+@click.group(cls=Commands)
 def token() -> None:
     """Give people and programs access to the API and the dashboard.
 

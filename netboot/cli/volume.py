@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from netboot.checked import shown
+from netboot.cli.commands import Commands
 from netboot.cli.main import settings
 from netboot.cli.pairs import json, table
 from netboot.cli.secret import read_secret
@@ -19,7 +20,7 @@ from netboot.volume import MAX_SECRET, parse_portal
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def volume() -> None:
     """Attach iSCSI volumes to machines that have no disk of their own.
 

@@ -13,6 +13,7 @@ from netboot.console.budget import MAX_MACHINES, Budget
 from netboot.console.terminal import Terminal
 from netboot.event_text import clock, event_line, harmless, json_line, json_object, marks_for
 from netboot.events import Event, Kind
+from netboot.guide import to_install
 from netboot.stages import Boot, follow, machine
 
 QUIET_AFTER = 60.0
@@ -110,7 +111,7 @@ class Console:
         self._suggested[mac] = None
         if len(self._suggested) > MAX_SUGGESTED:
             self._suggested.popitem(last=False)
-        command = f"netboot node add NAME --mac {mac} --profile debian-12"
+        command = to_install(mac, event.data.get("arch"))
         text = f"{mac} is unknown; to install it: {command}"
         self._say(text, "unknown", event.time, {"command": command}, mac)
 

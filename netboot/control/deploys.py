@@ -1,6 +1,6 @@
 """Which deploy template each node is installed by, as the files and the node's labels are now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from netboot.errors import ConfigError
@@ -33,13 +33,13 @@ class Deploys:
         """
         return self.of_each([name])[0]
 
-    def of_each(self, names: Iterable[str], source: str = COMMAND_LINE) -> Sequence[Deploy | None]:
+    def of_each(self, names: Sequence[str], source: str = COMMAND_LINE) -> Sequence[Deploy | None]:
         """``of`` for each of several nodes; ``source`` is where they are named, for errors."""
         templates = load_templates(self._folders)
         if not templates:
             return [None for _ in names]
         groups = Groups(self._store.groups())
-        nodes = (self._store.get(name, source) for name in names)
+        nodes = self._store.get_all(names, source)
         return [deploy_of(in_effect(node, groups.of(node)), templates) for node in nodes]
 
 

@@ -9,8 +9,9 @@ from netboot.answer.tokens import load_key
 from netboot.bmc.credentials import KEY_FILE, Safe
 from netboot.errors import ConfigError
 from netboot.groups import Groups, in_effect
-from netboot.model import Node, Profile
+from netboot.model import Group, Node, Profile
 from netboot.store.bmc_shapes import Sealing, bmc_change_of, bmc_entry_of, take, take_all
+from netboot.store.group_shapes import changed_group, group_change_of, new_group
 from netboot.store.guard import Guard, unguarded
 from netboot.store.shapes import Imported, change_of, changed, node_of, nodes_of
 
@@ -90,6 +91,63 @@ def import_all(
     return store.import_nodes(nodes, source, hands)
 
 
+def set_group(
+    store: "Store",
+    name: str,
+    raw: object,
+    source: str,
+    profiles: Profiles,
+    guard: Guard[Group | None] = unguarded,
+) -> Group:
+    """Make or change a group by a ``GroupChange``; ``guard`` as in ``update``.
+
+    Raises:
+        ConfigError: it may not become that, or a node's firmware would not start what it gives.
+    """
+    change = group_change_of(raw, source, profiles)
+    startable_now = _startable(store, profiles)
+
+    def startable(before: Group | None) -> None:
+        guard(before)
+        after = changed_group(before or new_group(name, source), change, source)
+        others = [group for group in store.groups() if group.name != name]
+        _refuse_any(startable_now, [*others, after], profiles, source)
+
+    return store.set_group(name, change, source, startable)
+
+
+def remove_group(
+    store: "Store",
+    name: str,
+    source: str,
+    profiles: Profiles,
+    guard: Guard[Group] = unguarded,
+) -> None:
+    """Forget a group; ``guard`` as in ``update``.
+
+    Raises:
+        ConfigError: there is none, or a node's firmware would not start what others then give.
+    """
+    startable_now = _startable(store, profiles)
+
+    def startable(before: Group) -> None:
+        guard(before)
+        others = [group for group in store.groups() if group.name != name]
+        _refuse_any(startable_now, others, profiles, source)
+
+    store.remove_group(name, source, startable)
+
+
+def _startable(store: "Store", profiles: Profiles) -> list[Node]:
+    """The nodes with Secure Boot that start what they are given, as far as that is known."""
+    groups = Groups(store.groups())
+    return [
+        node
+        for node in store.list()
+        if node.secure_boot and not _unstartable(node, groups, profiles)
+    ]
+
+
 def refuse_unstartable(
     store: "Store", nodes: Iterable[Node], profiles: Profiles, source: str
 ) -> None:
@@ -99,9 +157,15 @@ def refuse_unstartable(
         ConfigError: names the first that would not, and why.
     """
     marked = [node for node in nodes if node.secure_boot]
-    groups = Groups(store.groups() if marked else ())
-    for node in marked:
-        _refuse(node, groups, profiles, source)
+    _refuse_any(marked, store.groups() if marked else (), profiles, source)
+
+
+def _refuse_any(
+    nodes: Iterable[Node], groups: Iterable[Group], profiles: Profiles, source: str
+) -> None:
+    found = Groups(groups)
+    for node in nodes:
+        _refuse(node, found, profiles, source)
 
 
 def _refuse(node: Node, groups: Groups, profiles: Profiles, source: str) -> None:

@@ -16,6 +16,7 @@ from netboot.answer.answers import ANSWER_FILES, render_answer
 from netboot.answer.catalogue import loaders_in
 from netboot.answer.render import Templates
 from netboot.answer.script import render_script, subject
+from netboot.answer.signed import refuse_unsigned
 from netboot.answer.told import told
 from netboot.answer.withheld import withheld, without_secrets
 from netboot.clients import usual_firmware
@@ -27,7 +28,7 @@ from netboot.matching import Match
 from netboot.media import library, mirror
 from netboot.model import Arch, Client, Firmware, Image, Node, Profile, Server, parse_mac
 from netboot.policy import Rules, decide
-from netboot.secure_boot.chain import judge
+from netboot.secure_boot.chain import Judged, judge
 from netboot.snapshot import Snapshot
 from netboot.volume import Volume
 
@@ -37,6 +38,12 @@ NO_MAC = "02:00:00:00:00:00"
 """Stands for the address of a node that is known by other things."""
 SOMEWHERE = "SERVER"
 """Stands for our address where no boot program says it."""
+_USUAL_ARCH: dict[str, Arch] = {
+    Firmware.BIOS: Arch.BIOS,
+    Firmware.RPI: Arch.BIOS,
+    Firmware.HTTP: Arch.X64_HTTP,
+}
+_SUCH_AS = "0 (BIOS), 7 (UEFI x64), 11 (UEFI arm64) or 16 (UEFI x64, HTTP Boot)"
 _TOKEN = "TOKEN"  # noqa: S105 -- what stands for one
 
 
@@ -101,9 +108,9 @@ class Explainer:
         match = snapshot.match(client)
         facade = self._settings.redfish_facade.members
         images = library.installed(self._settings.images_dir)
-        signed = judge(images) if match is not None and match.node.secure_boot else {}
-        unknown = self._settings.dhcp.unknown
-        rules = Rules(self._profiles(), unknown, facade, signed, loaders_in(images))
+        judged = judge(images) if match is not None and match.node.secure_boot else Judged()
+        unknown, there = self._settings.dhcp.unknown, loaders_in(images)
+        rules = Rules(self._profiles(), unknown, facade, judged.loaders, judged.kernels, there)
         decision = decide(client, match, rules, self._learned(client))
         found = _explained(client, match, decision)
         if match is not None:
@@ -143,8 +150,8 @@ class Explainer:
             profiles=rules.profiles.values(),
             templates=self._templates,
         )
-        if by_grub and node is not None and node.secure_boot:
-            grub.refuse_unsigned(script, rules.signed, subject(node, client.mac))
+        if node is not None and node.secure_boot:
+            refuse_unsigned(script, rules.kernels, subject(node, client.mac))
         names = ANSWER_FILES[profile.answer.kind] if profile.answer else ()
         answers = []
         for name in names:
@@ -191,7 +198,7 @@ def client_of(
 
     Args:
         mac: any spelling.
-        arch: DHCP option 93, decimal or 0x…; None for x64.
+        arch: DHCP option 93, decimal or 0x…; None for what ``firmware`` runs on, else x64.
         firmware: how it speaks; None for what ``arch`` says.
         source: where that stands, for errors.
         keys: what MAC and architecture are called there.
@@ -199,7 +206,8 @@ def client_of(
     Raises:
         ConfigError: one of them is none.
     """
-    number = int(Arch.X64) if arch is None else _number(str(arch), source, keys[1])
+    usual = _USUAL_ARCH.get(firmware or "", Arch.X64)
+    number = int(usual) if arch is None else _number(str(arch), source, keys[1])
     kind = Firmware(firmware) if firmware is not None else usual_firmware(number)
     try:
         return Client(parse_mac(mac), kind, number)
@@ -218,7 +226,7 @@ def _number(text: str, source: str, key: str) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= LARGEST_ARCH:
-        problem = f'= "{text}": must be a number from 0 to {LARGEST_ARCH:#x}'
+        problem = f'= "{text}": must be a number from 0 to {LARGEST_ARCH:#x}, such as {_SUCH_AS}'
         raise ConfigError(source, key, problem)
     return number
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
+from netboot.control import entries
 from netboot.control.desk import SOURCE, Desk, visible
 from netboot.control.exchange import body
 from netboot.control.page_shapes import GroupPage
@@ -12,7 +13,7 @@ from netboot.control.pages import USUAL, After, Limit, paged
 from netboot.control.spec import ETAG, LINK, spec
 from netboot.control.versions import IfMatch, IfNoneMatch, changed, unchanged_since, versioned
 from netboot.model import Group
-from netboot.store.group_shapes import GroupChange, group_change_of, unknown_group
+from netboot.store.group_shapes import GroupChange, unknown_group
 
 
 def add_groups(app: FastAPI, desk: Desk) -> None:
@@ -50,9 +51,8 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     async def set_group(name: str, request: Request, if_match: IfMatch = None) -> Response:
         """Change a group; one that is not there begins with nothing."""
         raw, profiles = await body(request), await asyncio.to_thread(desk.profiles)
-        change = group_change_of(raw, SOURCE, profiles)
         guard = unchanged_since(if_match)
-        write = partial(desk.store.set_group, name, change, SOURCE, guard)
+        write = partial(entries.set_group, desk.store, name, raw, SOURCE, profiles, guard)
         group = await changed(desk, "groups", name, write)
         desk.news.changed()
         return versioned(group)
@@ -60,7 +60,8 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.delete("/api/v1/groups/{name:path}", **spec(status=204, fails=(404, 412)))
     async def remove_group(name: str, if_match: IfMatch = None) -> Response:
         """Forget a group."""
-        guard = unchanged_since(if_match)
-        await changed(desk, "groups", name, partial(desk.store.remove_group, name, SOURCE, guard))
+        profiles, guard = await asyncio.to_thread(desk.profiles), unchanged_since(if_match)
+        forget = partial(entries.remove_group, desk.store, name, SOURCE, profiles, guard)
+        await changed(desk, "groups", name, forget)
         desk.news.changed()
         return Response(status_code=204)

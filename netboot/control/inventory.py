@@ -21,17 +21,25 @@ from netboot.config import PowerCommands, Settings
 from netboot.control.access.audited import Ledger, audited
 from netboot.control.access.inventory import Access, DirectAccess
 from netboot.control.bmc_inventory import Bmcs, DirectBmcs
-from netboot.control.entries import add, import_all, refuse_unstartable, safe_in, update
+from netboot.control.entries import (
+    add,
+    import_all,
+    refuse_unstartable,
+    remove_group,
+    safe_in,
+    set_group,
+    update,
+)
 from netboot.control.job_inventory import DirectJobs, Jobs
 from netboot.control.lock import DataLock, Held
 from netboot.control.remote import Remote, client_at
 from netboot.control.volume_inventory import DirectVolumes, Volumes
 from netboot.errors import OperationError
+from netboot.guide import why
 from netboot.jobs.screens import Screens, screens_in
 from netboot.model import Group, Node, Profile
 from netboot.policy import installing
 from netboot.store.bmc_shapes import Sealing
-from netboot.store.group_shapes import group_change_of
 from netboot.store.shapes import Imported, Record
 
 if TYPE_CHECKING:
@@ -243,7 +251,7 @@ class Direct:
     @audited("POST", "/api/v1/nodes:install")
     def install(self, names: Sequence[str], *, reinstall: bool) -> Sequence[Node]:
         """As ``Inventory``."""
-        named = [self._store.get(name, self._source) for name in names]
+        named = self._store.get_all(names, self._source)
         refuse_unstartable(self._store, named, self._profiles, self._source)
         known = installing(self._profiles)
         return self._store.install(names, known, self._source, reinstall=reinstall)
@@ -255,13 +263,12 @@ class Direct:
     @audited("PATCH", "/api/v1/groups/{name}")
     def set_group(self, name: str, raw: Mapping[str, object]) -> Group:
         """As ``Inventory``."""
-        change = group_change_of(raw, self._source, self._profiles)
-        return self._store.set_group(name, change, self._source)
+        return set_group(self._store, name, raw, self._source, self._profiles)
 
     @audited("DELETE", "/api/v1/groups/{name}", 204)
     def remove_group(self, name: str) -> None:
         """As ``Inventory``."""
-        self._store.remove_group(name, self._source)
+        remove_group(self._store, name, self._source, self._profiles)
 
     def timeline(
         self,
@@ -285,7 +292,7 @@ def _listening(path: Path) -> bool:
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except OSError as error:
-            raise OperationError(f"{path}: {error.strerror or error}") from None
+            raise OperationError(f"{path}: {why(error)}") from None
     return True
 
 

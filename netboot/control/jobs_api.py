@@ -142,7 +142,7 @@ def _submitted(desk: Desk, asked: JobRequest, by: str, key: str | None) -> Seque
         known = installing(profiles)
         _refuse_undeployable(desk, names)
         if not image:
-            found = [desk.store.get(name, SOURCE) for name in names]
+            found = desk.store.get_all(names, SOURCE)
             refuse_unstartable(desk.store, found, profiles, SOURCE)
     return desk.store.submit_all(
         names, asked.kind, by, choices, key=key, installing=known, source=SOURCE

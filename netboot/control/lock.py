@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from netboot.errors import ConfigError, OperationError
+from netboot.guide import why
 
 PATIENCE = 1.0
 """Seconds ``serve`` waits: longer than any command holds the lock."""
@@ -56,7 +57,7 @@ class DataLock:
             self._make_folders()
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise OperationError(f"{self._path}: cannot be opened: {error.strerror}") from None
+            raise OperationError(f"{self._path}: cannot be opened: {why(error)}") from None
         deadline = time.monotonic() + self._patience
         while not self._taken():
             if time.monotonic() >= deadline:

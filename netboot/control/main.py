@@ -39,6 +39,7 @@ from netboot.control.planes import Planes
 from netboot.control.sealed import complaint, unopened
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.control.springboards import Springboards
+from netboot.control.supply import Fetch, Supply
 from netboot.control.tls import Certificate
 from netboot.jobs.bmc_locks import BmcLocks
 from netboot.jobs.bmc_turn import open_for
@@ -69,12 +70,14 @@ log = logging.getLogger(__name__)
 def run(
     settings: Settings,
     ready: Callable[[], None] = lambda: None,
+    fetch: Fetch | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: where the data are and where to listen.
         ready: called once, when everything listens.
+        fetch: fetches images that are missing when they are needed; None: nobody does.
 
     Raises:
         ConfigError: somebody else serves this folder (``Held``), or the configuration is wrong.
@@ -83,7 +86,7 @@ def run(
     with DataLock(settings.run_dir), _opened(settings) as store:
         if any(found := unopened(store, settings.data_dir)):
             log.error("%s", complaint(found, settings.data_dir))
-        asyncio.run(_Control(settings, store).serve(ready))
+        asyncio.run(_Control(settings, store, fetch).serve(ready))
 
 
 def _opened(settings: Settings) -> Store:
@@ -107,7 +110,7 @@ def _opened(settings: Settings) -> Store:
 
 
 class _Control:
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, fetch: Fetch | None) -> None:
         self._settings = settings
         self._store = store
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +121,7 @@ class _Control:
         locks, screens = BmcLocks(store, owner), screens_in(settings.data_dir)
         opener = partial(open_for, commands=settings.power_commands)
         planes = Planes()
-        springboards = Springboards(settings, planes)
+        springboards = Springboards(settings, planes, profiles, Supply(settings, fetch))
         self._actions = Actions(
             store,
             safe,

@@ -156,7 +156,7 @@ def _add_many(app: FastAPI, desk: Desk) -> None:
 
 
 def _installed(desk: Desk, asked: Install, profiles: Mapping[str, Profile]) -> Sequence[Node]:
-    named = [desk.store.get(name, SOURCE) for name in asked.names]
+    named = desk.store.get_all(asked.names, SOURCE)
     refuse_unstartable(desk.store, named, profiles, SOURCE)
     known = installing(profiles)
     return desk.store.install(asked.names, known, SOURCE, reinstall=asked.reinstall)

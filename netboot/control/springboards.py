@@ -6,15 +6,20 @@ what is behind a link, so an image's version is named.
 """
 
 import socket
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from netboot.answer.discs import image_of, path_of
 from netboot.bmc.driver import Driver, ReadsImages
-from netboot.clients import KINDS
+from netboot.clients import KINDS, arch_of
 from netboot.config import Settings
 from netboot.control.planes import Planes
+from netboot.control.supply import Supply
+from netboot.errors import BmcError
+from netboot.media import library
 from netboot.media.library import CURRENT
-from netboot.model import Arch, Node
+from netboot.model import Node, Profile
+from netboot.secure_boot.chain import judge
 from netboot.store.bmc_shapes import Bmc
 
 _HTTP = ("http", "https")
@@ -26,16 +31,26 @@ class Springboards:
     Args:
         settings: the site's.
         planes: what boot programs say of themselves.
+        profiles: reads the profiles there are now.
+        supply: knows whether images are there.
     """
 
-    def __init__(self, settings: Settings, planes: Planes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        planes: Planes,
+        profiles: Callable[[], Mapping[str, Profile]],
+        supply: Supply,
+    ) -> None:
         self._settings = settings
         self._planes = planes
+        self._profiles = profiles
+        self._supply = supply
 
     def url(self, node: Node, bmc: Bmc, hands: Driver) -> str | None:
         """The URL of ``node``'s springboard for its BMC, by a scheme that it reads.
 
-        Blocks while a name is resolved, and while the BMC is asked what it is.
+        Blocks while a name is resolved, the BMC is asked what it is, and the image is fetched.
 
         Returns:
             None where it has no MAC, no boot program serves, or the image is not fetched.
@@ -47,19 +62,28 @@ class Springboards:
             return None
         ours = base + path_of(node, node.macs[0])
         url = self.readable(ours, hands)
-        is_there = (self._settings.images_dir / image_of(node) / CURRENT).exists()
-        return url if is_there or url != ours else None
+        return url if url != ours or self._supply.has(image_of(node)) else None
 
     def loader(self, node: Node) -> str | None:
         """The URL of what UEFI HTTP Boot of ``node`` loads, as its firmware reaches us.
 
+        Args:
+            node: in effect.
+
         Returns:
             None where DHCP says it: without Secure Boot, and while no boot program serves.
+
+        Raises:
+            BmcError: its firmware would not start that.
         """
         told, http = self._planes.address(), self._settings.http
         if told is None or not node.secure_boot:
             return None
-        name = node.loader or KINDS[Arch.X64_HTTP].signed
+        own = KINDS[arch_of(self._profiles().get(node.profile or ""))].signed
+        name = node.loader or own or ""
+        held = library.installed(self._settings.images_dir)
+        if problem := judge(held).loaders.get(name, "is not there"):
+            raise BmcError(f"node {node.name} is marked secure_boot, but {name} {problem}")
         return f"http://{http.advertise or told}:{http.port}/{name}"
 
     def readable(self, url: str, hands: Driver) -> str:

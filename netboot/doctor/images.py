@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from netboot.answer.catalogue import AT_ROOT, Catalogue, loaders_in
@@ -14,8 +14,9 @@ from netboot.doctor.records import Records
 from netboot.errors import ConfigError, NotServed
 from netboot.events import Event, Kind
 from netboot.media import library
+from netboot.media.foreign import foreign
 from netboot.media.needed import needed
-from netboot.model import Arch, Client, Firmware, Mac
+from netboot.model import Arch, Client, Firmware, Image, Mac
 from netboot.policy import Rules, decide
 from netboot.secure_boot.chain import judge
 
@@ -49,8 +50,10 @@ def check(context: Context) -> Iterable[Finding]:
     installed = library.installed(folder, _silent)
     facade = settings.redfish_facade.members
     there = loaders_in(installed)
-    rules = Rules(profiles, settings.dhcp.unknown, facade, judge(installed), there)
+    signed = judge(installed).loaders
+    rules = Rules(profiles, settings.dhcp.unknown, facade, signed, loaders=there)
     yield from loaders(records, rules, Catalogue(installed))
+    yield from strange(records, rules, installed)
     yield _room(folder)
 
 
@@ -74,6 +77,21 @@ def loaders(records: Records, rules: Rules, catalogue: Catalogue) -> Iterator[Fi
         yield _loaders(Severity.OK, f"there is one for every architecture seen: {archs}")
     elif not missing:
         yield _usual_loader(catalogue)
+
+
+def strange(records: Records, rules: Rules, images: Iterable[Image]) -> Iterator[Finding]:
+    """Machines of the last day whose profile's image is for another processor."""
+    held = {image.name: image for image in images}
+    made_for = cache(lambda name, arch: foreign(held.get(name or ""), arch))
+    for client in _clients(records.events)[:MAX_MACHINES]:
+        match = records.snapshot.match(client)
+        profile = rules.profiles.get(decide(client, match, rules).profile or "")
+        if match is None or profile is None:
+            continue
+        if other := made_for(profile.image, client.arch):
+            what = f"{match.node.name}: image {profile.image} is for {other}, and cannot start"
+            cure = f"netboot node set {match.node.name} --profile …"
+            yield _images(Severity.PROBLEM, f"{what} on {KINDS[client.arch].name}", cure)
 
 
 def _one(image_dir: Path, context: Context) -> Iterator[Finding]:

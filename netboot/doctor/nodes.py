@@ -9,8 +9,10 @@ from netboot.doctor.context import Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.event_text import clock
 from netboot.events import Event, Kind
+from netboot.guide import to_install
 from netboot.model import Mac, Node
-from netboot.stages.table import WAITS
+from netboot.stages import Wait
+from netboot.stages.table import ASKS_AGAIN, REFUSED, WAITS
 
 MAX_SHOWN = 10
 """Machines named in one finding, and unknown ones that get a line each."""
@@ -83,11 +85,11 @@ def stalls(events: Sequence[Event]) -> Iterator[Finding]:
             last[who] = event
         elif event.kind in _WENT_ON or event.data.get("image") == "":  # "": a script without one
             last.pop(who, None)
-    by_stage: dict[str, list[str]] = defaultdict(list)
+    by_stage: dict[tuple[str, Wait | None], list[str]] = defaultdict(list)
     for who, event in last.items():
-        by_stage[str(event.data.get("stage", ""))].append(f"{who} at {clock(event.time)}")
-    for slug, machines in by_stage.items():
-        wait = next((row for stage, row in WAITS.items() if stage.slug == slug), None)
+        slug = str(event.data.get("stage", ""))
+        by_stage[slug, _row(slug, event)].append(f"{who} at {clock(event.time)}")
+    for (slug, wait), machines in by_stage.items():
         named = ", ".join(machines[:MAX_SHOWN]) + ("…" if len(machines) > MAX_SHOWN else "")
         missing = f"{wait.missing}; usual cause: {wait.cause}" if wait else f"stuck at {slug}"
         yield _boots(Severity.WARNING, f"{named}: {missing}", wait.cure if wait else "")
@@ -95,20 +97,27 @@ def stalls(events: Sequence[Event]) -> Iterator[Finding]:
         yield _boots(Severity.OK, "none of the last day stands still")
 
 
+def _row(slug: str, event: Event) -> Wait | None:
+    """What the event's line was made of."""
+    rows = (row for stage, row in WAITS.items() if stage.slug == slug)
+    special = (row for row in (ASKS_AGAIN, REFUSED) if event.detail.startswith(row.missing))
+    return next(special, None) or next(rows, None)
+
+
 def strangers(events: Sequence[Event], known: Collection[Mac]) -> Iterator[Finding]:
     """Machines that asked and nobody registered, with the command that would."""
     asked = {
-        event.mac: event.time
+        event.mac: event
         for event in events
         if event.kind is Kind.DISCOVER
         and event.node is None
         and event.mac is not None
         and event.mac not in known
     }
-    newest = sorted(asked.items(), key=lambda item: -item[1])
-    for mac, when in newest[:MAX_SHOWN]:
-        cure = f"netboot node add NAME --mac {mac} --profile debian-12"
-        yield _unknown(Severity.NOTICE, f"{mac} asked at {clock(when)}", cure)
+    newest = sorted(asked.items(), key=lambda item: -item[1].time)
+    for mac, event in newest[:MAX_SHOWN]:
+        cure = to_install(mac, event.data.get("arch"))
+        yield _unknown(Severity.NOTICE, f"{mac} asked at {clock(event.time)}", cure)
     if len(newest) > MAX_SHOWN:
         yield _unknown(Severity.NOTICE, f"and {len(newest) - MAX_SHOWN} more")
     if not newest:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from netboot.answer import grub
+from netboot.clients import SIGNED_IMAGES
 from netboot.doctor.context import Context, seen
 from netboot.doctor.finding import Finding, Severity
 from netboot.media import library
-from netboot.model import SIGNED_FOLDER, Node
+from netboot.model import Node
 from netboot.secure_boot.chain import Judged, judge
 
 _secure_boot = partial(Finding, "secure boot")
@@ -16,9 +17,8 @@ _secure_boot = partial(Finding, "secure boot")
 def check(context: Context) -> Iterable[Finding]:
     """Shim and GRUB, and the kernels of marked machines; nothing where neither is there."""
     judged = judge(library.installed(context.settings.images_dir, _silent))
-    for name, problem in judged.items():
-        if name.startswith(SIGNED_FOLDER):
-            yield _of_shim(name, problem)
+    for name in sorted(judged.shims):
+        yield _of_shim(name, judged.loaders[name])
     nodes = seen(context.records).snapshot.nodes_in_effect()
     marked = [node for node in nodes if node.secure_boot]
     yield from _for_ipxe(marked, context)
@@ -27,9 +27,14 @@ def check(context: Context) -> Iterable[Finding]:
 
 def _of_shim(name: str, problem: str) -> Finding:
     if problem:
-        image = "secure-boot-arm64" if "aa64" in name else "secure-boot"
-        return _secure_boot(Severity.PROBLEM, f"{name} {problem}", f"netboot image fetch {image}")
-    return _secure_boot(Severity.OK, f"{name} and the GRUB beside it are signed, and not revoked")
+        return _secure_boot(Severity.PROBLEM, f"{name} {problem}", _cure(name))
+    return _secure_boot(Severity.OK, f"{name} and what is beside it are signed, and not revoked")
+
+
+def _cure(name: str) -> str:
+    if name in SIGNED_IMAGES:
+        return f"netboot image fetch {SIGNED_IMAGES[name]}"
+    return f"netboot image add {name.split('/')[1]} with the right files"
 
 
 def _for_ipxe(marked: Iterable[Node], context: Context) -> Iterator[Finding]:
@@ -50,7 +55,7 @@ def _kernels(marked: Iterable[Node], judged: Judged, context: Context) -> Iterat
     for node in marked:
         profile = context.profiles.get(node.profile or "")
         folder = "" if profile is None or profile.image is None else f"images/{profile.image}/"
-        for name, problem in judged.items():
+        for name, problem in judged.kernels.items():
             if folder and name.startswith(folder) and problem and name not in told:
                 told.add(name)
                 cure = f"another profile for it; or netboot node set {node.name} --no-secure-boot"

@@ -5,6 +5,7 @@ range. What must never be served is asked for too.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -139,9 +140,8 @@ def _told(
     cure = "netboot image verify; is what runs the netboot of this configuration?"
     with ThreadPoolExecutor(AT_ONCE) as pool:
         said = list(pool.map(lambda job: job() if time.monotonic() < until else None, jobs))
-    for problem in said:
-        if problem:
-            yield finding(Severity.PROBLEM, problem, cure)
+    for problem in said_once(problem for problem in said if problem):
+        yield finding(Severity.PROBLEM, problem, cure)
     done = sum(1 for problem in said if problem == "")
     if left := said.count(None):
         yield finding(Severity.NOTICE, f"{left} of {len(said)} not tried: no time left")
@@ -149,6 +149,15 @@ def _told(
         yield finding(Severity.OK, f"{done} {well}")
     elif not said:
         yield finding(Severity.NOTICE, "nothing to try: no image is fetched")
+
+
+def said_once(problems: Iterable[str]) -> Iterator[str]:
+    """Each problem with its first file, and of how many more it is said."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        alike[problem.partition(": ")[2]].append(problem)
+    for first, *more in alike.values():
+        yield f"{first}; so of {len(more)} more" if more else first
 
 
 def _bytes(file: ImageFile, first: int, last: int) -> bytes:

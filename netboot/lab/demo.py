@@ -45,6 +45,8 @@ LAB = LabFile(
 """The machine's own order has no network in it: it comes there because its BMC was told so."""
 MIRROR_PORT = 80
 PORTS = (67, 68, 69, 4011, HTTP_PORT, MIRROR_PORT)
+DISK_TIMEOUT = 120.0
+"""Seconds until firmware has found nothing on the empty disk, on a busy machine."""
 LOOK_EVERY = 1.0
 """Seconds between looks at whether ``netboot serve`` still runs while a stage is awaited."""
 CONSOLES = "ttyS0,115200n8 tty0"
@@ -87,7 +89,7 @@ class Demo:
             capture = Capture(node.host, node.machine.hardware.nics[0].tap, PORTS)
             servers = Servers(str(lan.server.address), str(mirror.host.address))
             try:
-                self._send_to_network(site)
+                self._send_to_network(site, node)
                 self._watch(node, capture, serve, servers)
                 _type(site, f"netboot node power {NODE} status")
             finally:
@@ -125,9 +127,15 @@ class Demo:
         pin = f"--bmc-fingerprint {node.fingerprint}"
         _type(site, f"netboot node set {NODE} --bmc {node.bmcs[0]} {who} {pin}")
 
-    def _send_to_network(self, site: Site) -> None:
-        """Have a machine that runs, from its own disk, start from the network instead."""
+    def _send_to_network(self, site: Site, node: LabNode) -> None:
+        """Have a machine that runs, from its own disk, start from the network instead.
+
+        Raises:
+            OperationError: it does not come as far as its disk.
+        """
         _type(site, f"netboot node power {NODE} on")
+        # power lost while firmware first writes its variables costs their repair at the next start
+        node.machine.program.wait_for(r"BdsDxe: failed to load", DISK_TIMEOUT)
         _type(site, f"netboot node boot {NODE} pxe --once")
         self._started = time.time()
         _type(site, f"netboot node power {NODE} cycle")

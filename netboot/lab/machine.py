@@ -34,7 +34,7 @@ DEFAULT_MEMORY = 1024
 """MiB; the Debian installer with its initrd unpacked fits."""
 START_TIMEOUT = 20.0
 _PATIENT = "[Unit]\nJobRunningTimeoutSec=15min\n"
-"""For a guest's systemd, which gives its serial line up after 90 s: no login there ever then."""
+"""For a guest's systemd: one that gives its serial line up, after 90 s, has no login on it."""
 _CREDENTIAL = "io.systemd.credential.binary:systemd.unit-dropin.dev-ttyS0.device"
 _UUID_BASE = "12345678-9abc-4def-8123-"
 """Digits that show whether somebody swapped the byte order of option 97."""

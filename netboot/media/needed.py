@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from netboot.answer.catalogue import AT_ROOT
 from netboot.answer.discs import image_of
-from netboot.clients import KINDS
-from netboot.model import Arch, Profile
+from netboot.clients import KINDS, arch_of
+from netboot.model import Profile
 from netboot.policy import IGNORE
 from netboot.snapshot import Snapshot
 
@@ -33,7 +33,8 @@ def needed(
     for node in snapshot.nodes_in_effect():
         if node.secure_boot:
             who = f"node {node.name}, which is marked secure_boot, begins with"
-            wanted.setdefault(_signed_loaders(profiles.get(node.profile or "")), who)
+            kind = KINDS[arch_of(profiles.get(node.profile or ""))]
+            wanted.setdefault(kind.signed_image, who)
     for node in snapshot.nodes_in_effect():
         if node.name in by_media:
             who = f"node {node.name}, where its network boot fails, begins with"
@@ -46,12 +47,6 @@ def needed(
         if {**profile.vars, **own}.get(FIRMWARE_VARIABLE) == "true":
             wanted.setdefault(profile.image + FIRMWARE_SUFFIX, who)
     return wanted
-
-
-def _signed_loaders(profile: Profile | None) -> str:
-    """The image of the loaders for machines that ``profile`` is for."""
-    image = "" if profile is None else profile.image or ""
-    return KINDS[Arch.ARM64 if image.endswith("-arm64") else Arch.X64].signed_image
 
 
 def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str, str], str]]:

@@ -1,8 +1,10 @@
-"""Whether firmware with Microsoft's keys starts our chain: shim, GRUB, the kernel.
+"""Whether firmware with Microsoft's keys starts our chain: shim, what is beside it, the kernel.
 
 ::
 
     firmware ──Microsoft's keys──▶ shim ──its vendor's key, SBAT──▶ GRUB ──the same──▶ kernel
+
+The shim of iPXE's project starts an iPXE, which then asks one of ours about the kernel.
 
 Nothing here starts anything or trusts anything: firmware, shim and GRUB judge for themselves. This
 tells beforehand what they will say, so that no machine is sent to what it would refuse.
@@ -10,31 +12,72 @@ tells beforehand what they will say, so that no machine is sent to what it would
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from cryptography import x509
 
 from netboot.answer.catalogue import AT_ROOT, SECURE_BOOT
 from netboot.clients import KINDS
 from netboot.errors import OperationError
-from netboot.model import Image, ImageFile
+from netboot.model import SIGNED_FOLDER, Image, ImageFile
 from netboot.secure_boot import pe, sbat, signature
 
 MAX_JUDGED = 256
 """Files whose judgement is kept: until one has another digest, it is not looked at again."""
 
-_SHIM = re.compile(r"sb/boot(?P<cpu>[a-z0-9]+)\.efi")
+_OURS = f"{SIGNED_FOLDER}boot"
+"""How the names of the shims we fetch begin."""
+_SHIM = re.compile(r"(?:(?P<second>.+)-shim|shim|boot)(?P<cpu>[a-z0-9]*)\.efi")
+"""What shims are called; iPXE's finds out by its own name what it is to start."""
 _MICROSOFT = re.compile(r"microsoft-.*\.pem")
-
-Judged = Mapping[str, str]
-"""Catalogue name → why firmware with Secure Boot would not come to start it, as the rest of a
-sentence about it; "" where it would."""
-UNDER_WAY: Judged = {
-    kind.signed: "is still being checked" for kind in KINDS.values() if kind.signed
-}
-"""What is known before anything was judged."""
 _Certificates = tuple[x509.Certificate, ...]
-_Least = tuple[tuple[str, int], ...]
+
+
+class _Demands(NamedTuple):
+    """What a shim asks of a program.
+
+    Attributes:
+        trusted: one of these has signed it.
+        least: the generations it is of at least.
+        refused: the digests of programs that are not started, whoever signed them.
+    """
+
+    trusted: _Certificates
+    least: tuple[tuple[str, int], ...]
+    refused: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Catalogue name → why it would not be started, as the rest of a sentence; "" where it would.
+
+    Attributes:
+        loaders: by firmware; and a shim must start what is beside it.
+        kernels: by GRUB, or by iPXE, which ask one of the shims we fetch.
+        shims: which of the loaders are shims.
+    """
+
+    loaders: Mapping[str, str] = field(default_factory=dict)
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    shims: frozenset[str] = frozenset()
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What no machine would start of what is there to be started."""
+        for name in sorted(self.shims):
+            if problem := self.loaders[name]:
+                yield name, problem
+        for name, problem in self.kernels.items():
+            if problem:
+                yield name, problem
+
+
+UNDER_WAY = Judged(
+    {kind.signed: "is still being checked" for kind in KINDS.values() if kind.signed}
+)
+"""What is known before anything was judged."""
 
 
 def judge(images: Iterable[Image]) -> Judged:
@@ -45,32 +88,92 @@ def judge(images: Iterable[Image]) -> Judged:
     held = tuple(images)
     chains = [image for image in held if image.name in SECURE_BOOT]
     if not chains:
-        return {}
-    microsoft: _Certificates = ()
-    trusted: _Certificates = ()
-    judged: dict[str, str] = {}
+        return Judged()
+    judgement = _Judgement(tuple(dict.fromkeys(one for each in chains for one in _microsoft(each))))
     for image in chains:
-        own = _microsoft(image)
-        microsoft += own
-        for name, file in image.files.items():
-            if found := _SHIM.fullmatch(name):
-                beside = image.files.get(f"sb/grub{found['cpu']}.efi")
-                judged[name] = _told(_chain_problem, file, beside, own)
-                trusted += _vendor(file)
+        judgement.add_ours(image)
     for image in held:
+        if image.name == AT_ROOT:
+            judgement.add_loaders(image)
+        elif image.name not in SECURE_BOOT:
+            judgement.add_programs(image)
+    return judgement.judged()
+
+
+class _Judgement:
+    """What is found out of one image after the other; those of our shims come first."""
+
+    def __init__(self, microsoft: _Certificates) -> None:
+        self._microsoft = microsoft
+        self._loaders: dict[str, str] = {}
+        self._kernels: dict[str, str] = {}
+        self._shims: set[str] = set()
+        self._asked: list[ImageFile] = []
+        """The good ones among our shims."""
+        self._nobody = "needs a shim, and none is there"
+
+    def judged(self) -> Judged:
+        return Judged(self._loaders, self._kernels, frozenset(self._shims))
+
+    def add_ours(self, image: Image) -> None:
+        """Shims, and the GRUB beside each."""
         for name, file in image.files.items():
-            if image.name == AT_ROOT and name.endswith(".efi"):
-                judged[name] = _told(_loader_problem, file, microsoft)
-            elif image.name not in {AT_ROOT, *SECURE_BOOT} and _is_program(file):
-                problem = _told(_program_problem, file, trusted + microsoft, ())
-                judged[f"images/{image.name}/{name}"] = problem
-    return judged
+            if name.startswith(_OURS):
+                self._add_shim(name, name, image)
+                if problem := self._loaders[name]:
+                    self._nobody = f"needs {name}, which {problem}"
+                else:
+                    self._asked.append(file)
+
+    def add_loaders(self, image: Image) -> None:
+        """What machines without Secure Boot begin with."""
+        for name, file in image.files.items():
+            if name.endswith(".efi"):
+                self._loaders[name] = _told(_loader_problem, file, self._microsoft)
+
+    def add_programs(self, image: Image) -> None:
+        """Kernels, and shims that a person added, each with what it starts."""
+        programs = {name: file for name, file in image.files.items() if _is(pe.is_pe, file)}
+        shims = {name for name, file in programs.items() if _is(signature.is_shim, file)}
+        seconds = {_second(image, name) for name in shims}
+        for name, file in programs.items():
+            served = f"images/{image.name}/{name}"
+            if name in shims:
+                self._add_shim(served, name, image)
+                continue
+            self._loaders[served] = _told(_loader_problem, file, self._microsoft)
+            if file not in seconds:
+                self._kernels[served] = self._kernel_problem(file)
+
+    def _add_shim(self, served: str, name: str, image: Image) -> None:
+        shim, second = image.files[name], _second(image, name)
+        self._loaders[served] = _told(_chain_problem, shim, second, self._microsoft)
+        self._shims.add(served)
+
+    def _kernel_problem(self, file: ImageFile) -> str:
+        if not self._asked:
+            return self._nobody
+        problems = [
+            _told(_program_problem, file, _demands(shim, self._microsoft), may_say_nothing=True)
+            for shim in self._asked
+        ]
+        return "" if "" in problems else problems[0]
 
 
-def _told(find: "functools._lru_cache_wrapper[str]", *arguments: object) -> str:
+def _second(image: Image, name: str) -> ImageFile | None:
+    """What a shim starts: the program beside it that its name says, else iPXE or GRUB."""
+    named = _SHIM.fullmatch(PurePosixPath(name).name)
+    second = named["second"] if named else None
+    cpu = named["cpu"] if named else ""
+    wanted = [second] if second else [f"grub{cpu}", "ipxe"]
+    beside = (str(PurePosixPath(name).with_name(f"{each}.efi")) for each in wanted)
+    return next((image.files[each] for each in beside if each in image.files), None)
+
+
+def _told(find: "functools._lru_cache_wrapper[str]", *about: object, **how: object) -> str:
     """A problem, also where it is that nothing can be checked."""
     try:
-        return find(*arguments)
+        return find(*about, **how)
     except OperationError as problem:
         return f"cannot be checked: {problem}"
     except OSError as error:
@@ -78,24 +181,23 @@ def _told(find: "functools._lru_cache_wrapper[str]", *arguments: object) -> str:
 
 
 @functools.lru_cache(MAX_JUDGED)
-def _chain_problem(shim: ImageFile, grub: ImageFile | None, microsoft: _Certificates) -> str:
-    """Why shim does not start, or does not start GRUB."""
+def _chain_problem(shim: ImageFile, second: ImageFile | None, microsoft: _Certificates) -> str:
+    """Why shim does not start, or does not start what is beside it."""
     if not microsoft:
         return "has no certificates of Microsoft beside it, by which it could be checked"
     if problem := _loader_problem(shim, microsoft):
         return problem
-    if grub is None:
-        return "has no GRUB beside it"
-    levels = pe.section(shim.path, sbat.LEVELS)
+    if second is None:
+        return "has nothing beside it that it could start"
     try:
-        by_itself, _latest = sbat.levels(levels or b"")
+        demands = _demands(shim, microsoft)
     except ValueError as error:
         return f"has revocations that cannot be read: {error}"
     own = sbat.generations(pe.section(shim.path, sbat.SECTION) or b"")
-    if found := list(sbat.revoked(own, by_itself)):
+    if found := list(sbat.revoked(own, dict(demands.least))):
         return f"is revoked: {'; '.join(found)}"
-    problem = _program_problem(grub, _vendor(shim) + microsoft, tuple(by_itself.items()))
-    return f"has a GRUB beside it that {problem}" if problem else ""
+    problem = _program_problem(second, demands, may_say_nothing=False)
+    return f"starts {PurePosixPath(second.name).name}, which {problem}" if problem else ""
 
 
 @functools.lru_cache(MAX_JUDGED)
@@ -105,15 +207,24 @@ def _loader_problem(file: ImageFile, microsoft: _Certificates) -> str:
 
 
 @functools.lru_cache(MAX_JUDGED)
-def _program_problem(file: ImageFile, trusted: _Certificates, least: _Least) -> str:
-    """Why shim does not let a program start; one without SBAT only where none is needed."""
-    names = " or ".join(dict.fromkeys(signature.name_of(one) for one in trusted)) or "nobody"
-    if problem := _signature_problem(file, trusted, "shim", names):
+def _program_problem(file: ImageFile, demands: _Demands, *, may_say_nothing: bool) -> str:
+    """Why shim does not let a program start.
+
+    Args:
+        file: the program.
+        demands: shim's.
+        may_say_nothing: of its own generations, as kernels may that shim does not start itself.
+    """
+    named = dict.fromkeys(signature.name_of(one) for one in demands.trusted)
+    names = " or ".join(named) or "nobody"
+    if problem := _signature_problem(file, demands.trusted, "shim", names):
         return problem
+    if demands.refused and pe.digest(file.path) in demands.refused:
+        return "is revoked: shim names it among the programs that it starts no more"
     said = pe.section(file.path, sbat.SECTION)
     if said is None:
-        return "says nothing of its generations (SBAT), so shim refuses it" if least else ""
-    found = list(sbat.revoked(sbat.generations(said), dict(least)))
+        return "" if may_say_nothing else "says nothing of its generations (SBAT)"
+    found = list(sbat.revoked(sbat.generations(said), dict(demands.least)))
     return f"is revoked: {'; '.join(found)}" if found else ""
 
 
@@ -129,11 +240,16 @@ def _signature_problem(file: ImageFile, trusted: _Certificates, who: str, names:
     return f"is {signed}, and {who} starts what {names} signed"
 
 
-def _vendor(shim: ImageFile) -> _Certificates:
-    try:
-        return signature.vendor_certificates(shim.path)
-    except (OperationError, OSError):  # the judgement of shim itself says so
-        return ()
+@functools.lru_cache(MAX_JUDGED)
+def _demands(shim: ImageFile, microsoft: _Certificates) -> _Demands:
+    """What a shim asks by itself, before it is told of later revocations.
+
+    Raises:
+        ValueError: its revocations are in no form we know.
+    """
+    least, _latest = sbat.levels(pe.section(shim.path, sbat.LEVELS) or b"")
+    trusted = signature.vendor_certificates(shim.path) + microsoft
+    return _Demands(trusted, tuple(least.items()), signature.refused_digests(shim.path))
 
 
 def _microsoft(image: Image) -> _Certificates:
@@ -147,8 +263,8 @@ def _microsoft(image: Image) -> _Certificates:
     return tuple(found)
 
 
-def _is_program(file: ImageFile) -> bool:
+def _is(kind: Callable[[Path], bool], file: ImageFile) -> bool:
     try:
-        return pe.is_pe(file.path)
-    except OSError:
+        return kind(file.path)
+    except (OperationError, OSError):
         return False

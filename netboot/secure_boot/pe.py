@@ -3,7 +3,8 @@ r"""The parts of a PE/COFF program that say whether it may start: sections and s
 Layout (Microsoft PE Format, "File Headers")::
 
     0x3c  u32  where the signature "PE\0\0" is
-          COFF header, 20 bytes: u16 NumberOfSections at 2, u32 PointerToSymbolTable at 8,
+          COFF header, 20 bytes: u16 Machine at 0,
+                                 u16 NumberOfSections at 2, u32 PointerToSymbolTable at 8,
                                  u32 NumberOfSymbols at 12, u16 SizeOfOptionalHeader at 16
           optional header
           section headers, 40 bytes each: name[8], u32 VirtualSize, u32 VirtualAddress,
@@ -18,6 +19,7 @@ A name of more than eight bytes is ``/`` and where it stands in the string table
 symbols, 18 bytes each.
 """
 
+import hashlib
 import os
 import struct
 from collections.abc import Iterator
@@ -43,6 +45,8 @@ _DIRECTORIES_32, _DIRECTORIES_64 = 96, 112
 """Where the data directories begin in an optional header."""
 _DIRECTORY = struct.Struct("<II")
 _SECURITY = 4
+_CHECKSUM = 64
+"""Where that is in an optional header."""
 _CERTIFICATE = struct.Struct("<IHH")
 _PKCS7 = 2
 _ALIGNED = 8
@@ -61,6 +65,19 @@ def is_pe(path: Path) -> bool:
     """
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
+
+
+def machine(path: Path) -> int:
+    """What a program is made for: the COFF header's Machine.
+
+    Raises:
+        NotPe: the file is none.
+        OSError: it cannot be read.
+    """
+    with _opened(path) as program:
+        start, *_ = program.headers()
+        (made_for,) = struct.unpack("<H", program.read(2, start + len(_PE)))
+    return int(made_for)
 
 
 def section(path: Path, name: str) -> bytes | None:
@@ -92,13 +109,37 @@ def signatures(path: Path) -> tuple[bytes, ...]:
     with _opened(path) as program:
         start, *_ = program.headers()
         optional = start + _HEADERS.size
-        (magic,) = struct.unpack("<H", program.read(2, optional))
-        directories = optional + (_DIRECTORIES_64 if magic == _PE32_PLUS else _DIRECTORIES_32)
-        place, size = _DIRECTORY.unpack(
-            program.read(_DIRECTORY.size, directories + _SECURITY * _DIRECTORY.size)
-        )
+        place, size = _DIRECTORY.unpack(program.read(_DIRECTORY.size, program.security(optional)))
         table = program.read(min(size, LARGEST_SECTION), place) if size else b""
     return tuple(_certificates(table))
+
+
+def digest(path: Path) -> bytes:
+    """The SHA-256 that a program is signed or revoked by (Authenticode).
+
+    It leaves out the checksum, and what says where the signatures are, and the signatures.
+
+    Raises:
+        NotPe: the file is none.
+        OSError: it cannot be read.
+    """
+    summed = hashlib.sha256()
+    with _opened(path) as program:
+        start, *_ = program.headers()
+        optional = start + _HEADERS.size
+        entry = program.security(optional)
+        place, size = _DIRECTORY.unpack(program.read(_DIRECTORY.size, entry))
+        whole = os.fstat(program.handle).st_size
+        ends = (place, place + size) if size else (whole, whole)
+        gaps = [(optional + _CHECKSUM, 4), (entry, _DIRECTORY.size), (ends[0], ends[1] - ends[0])]
+        at = 0
+        for begin, length in [*gaps, (whole, 0)]:
+            while at < begin:
+                piece = program.read(min(begin - at, LARGEST_SECTION), at)
+                summed.update(piece)
+                at += len(piece)
+            at = max(at, begin + length)
+    return summed.digest()
 
 
 def _certificates(table: bytes) -> Iterator[bytes]:
@@ -128,6 +169,12 @@ class _Program:
             raise NotPe(f"{self.name} is no program for UEFI")
         count, symbols, number_of_symbols, optional = _HEADERS.unpack(head)
         return start, count, symbols, number_of_symbols, optional
+
+    def security(self, optional: int) -> int:
+        """Where it says where its signatures are; its optional header is at ``optional``."""
+        (magic,) = struct.unpack("<H", self.read(2, optional))
+        directories = optional + (_DIRECTORIES_64 if magic == _PE32_PLUS else _DIRECTORIES_32)
+        return directories + _SECURITY * _DIRECTORY.size
 
     def read(self, size: int, place: int) -> bytes:
         """Bytes that must be there."""

@@ -28,6 +28,8 @@ _TABLE = struct.Struct("<IIII")
 """shim's ``cert_table``: sizes of what is accepted and of what is revoked, and where they are."""
 _X509 = bytes.fromhex("a159c0a5e494a74a87b5ab155c2bf072")
 """EFI_CERT_X509_GUID: begins a signature list of certificates (UEFI 2.10 section 32.4.1)."""
+_SHA256 = bytes.fromhex("2616c4c14c509240aca941f936934328")
+"""EFI_CERT_SHA256_GUID: likewise one of digests."""
 _LIST = struct.Struct("<16sIII")
 _OWNER = 16
 """Bytes before each certificate of a list that say who put it there."""
@@ -61,6 +63,16 @@ def name_of(certificate: x509.Certificate) -> str:
     return _name(certificate.subject)
 
 
+def is_shim(program: Path) -> bool:
+    """Whether a program is a shim: it has a table of certificates it trusts.
+
+    Raises:
+        OperationError: the file is no program.
+        OSError: it cannot be read.
+    """
+    return pe.section(program, _VENDOR_CERT) is not None
+
+
 def vendor_certificates(shim: Path) -> tuple[x509.Certificate, ...]:
     """The certificates a shim itself trusts, beside its firmware's.
 
@@ -68,16 +80,33 @@ def vendor_certificates(shim: Path) -> tuple[x509.Certificate, ...]:
         OperationError: it is no program.
         OSError: it cannot be read.
     """
-    found = pe.section(shim, _VENDOR_CERT)
-    if found is None or len(found) < _TABLE.size:
-        return ()
-    size, _revoked, place, _ = _TABLE.unpack_from(found)
-    trusted = found[place : place + size]
-    ders = _of_lists(trusted) if trusted.startswith(_X509) else filter(None, [trusted])
+    trusted, _refused = _tables(shim)
+    ders = _of_lists(trusted, _X509) if trusted.startswith(_X509) else filter(None, [trusted])
     try:
         return tuple(_named(x509.load_der_x509_certificate(der)) for der in ders)
     except _UNREADABLE:
         raise OperationError(f"{shim.name} trusts a certificate that cannot be read") from None
+
+
+def refused_digests(shim: Path) -> frozenset[bytes]:
+    """The programs a shim starts no more, whoever signed them: as ``pe.digest`` has them.
+
+    Raises:
+        OperationError: it is no program.
+        OSError: it cannot be read.
+    """
+    _trusted, refused = _tables(shim)
+    return frozenset(_of_lists(refused, _SHA256))
+
+
+def _tables(shim: Path) -> tuple[bytes, bytes]:
+    """What a shim accepts beside its firmware, and what it refuses; each may be empty."""
+    found = pe.section(shim, _VENDOR_CERT)
+    if found is None or len(found) < _TABLE.size:
+        return b"", b""
+    sizes, places = _TABLE.unpack_from(found)[:2], _TABLE.unpack_from(found)[2:]
+    trusted, refused = (found[at : at + size] for size, at in zip(sizes, places, strict=True))
+    return trusted, refused
 
 
 def _inside(signature: bytes) -> list[x509.Certificate]:
@@ -138,13 +167,13 @@ def is_good(program: Path, trusted: x509.Certificate) -> bool:
     return finished.returncode == 0
 
 
-def _of_lists(lists: bytes) -> Iterator[bytes]:
-    """The certificates of EFI signature lists, one behind the other."""
+def _of_lists(lists: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The entries of EFI signature lists, one behind the other, that are of the wanted kind."""
     while len(lists) >= _LIST.size:
         kind, whole, header, size = _LIST.unpack_from(lists)
         if whole < _LIST.size or size <= _OWNER:
             return
-        if kind == _X509:
+        if kind == wanted:
             entries = lists[_LIST.size + header : whole]
             for at in range(0, len(entries) - size + 1, size):
                 yield entries[at + _OWNER : at + size]

@@ -70,15 +70,18 @@ _BOOT = {
     Stage.INITRD: Wait(
         120,
         "kernel fetched but no initrd",
-        "the link broke off, or the machine has too little memory for the image",
-        "check cable and switch port; give the machine more memory",
+        "the link broke off, the machine has too little memory for the image, or the kernel is for "
+        "another processor",
+        "check cable and switch port; give the machine more memory; netboot explain NAME names "
+        "both processors",
     ),
     Stage.PRESEED: Wait(
         240,
         "initrd fetched but the installer never asked for its preseed",
         "the installer's own DHCP failed: NIC firmware or driver missing, wrong NIC (BOOTIF), "
-        "VLAN, or STP forwarding delay",
-        "look at the machine's screen; turn on portfast (STP edge port), check the port's VLAN",
+        "VLAN, or STP forwarding delay; or it has too little memory, and asks about that",
+        "look at the machine's screen; turn on portfast (STP edge port), check the port's VLAN; "
+        "where it says Low memory, give it 1 GiB",
     ),
 }
 
@@ -94,3 +97,11 @@ ASKS_AGAIN = Wait(
     "update its firmware",
 )
 """Said in place of ``REQUEST_4011``'s row when there were ``MANY_DISCOVERS``."""
+
+REFUSED = Wait(
+    5,
+    "loader sent but not started by the firmware",
+    "Secure Boot refused it: the screen said Access Denied or Security Violation",
+    "netboot node set NAME --secure-boot, or switch Secure Boot off in the firmware's set-up",
+)
+"""Said in place of ``IPXE``'s row where firmware asks again so soon: iPXE gives up later."""

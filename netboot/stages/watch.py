@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from netboot.events import Event, Kind
 from netboot.guide import see
 from netboot.stages.boot import Boot, follow, machine, wait_of
-from netboot.stages.stage import Stage
-from netboot.stages.table import WAITS
+from netboot.stages.stage import Stage, Wait
+from netboot.stages.table import REFUSED, WAITS
 
 MAX_MACHINES = 4096
 """Registered machines watched at once, and as many unknown ones; some 1 KB each."""
@@ -61,7 +61,10 @@ class StageWatch:
         before = table.pop(key, None)
         boot = follow(before.boot if before else None, event)
         if before and boot.gave_up:
-            self._gave_up.append((now, _stalled(before, now, "before the machine started over")))
+            late = _stalled(
+                before, now, "before the machine started over", _gave_up_on(before, now)
+            )
+            self._gave_up.append((now, late))
         since = before.since if before and _goes_on_waiting(before.boot, boot) else now
         self._set_deadline(key, before, boot, since)
         if boot.trouble and _NOTHING_TO_EXPECT.issuperset(boot.seen):
@@ -83,7 +86,8 @@ class StageWatch:
                 key, _deadline = queue.popitem(last=False)
                 table = self._registered if key in self._registered else self._unknown
                 late = table[key]
-                event = _stalled(late, now, f"within {wait_of(late.boot).seconds:.0f} s")
+                wait = wait_of(late.boot)
+                event = _stalled(late, now, f"within {wait.seconds:.0f} s", wait)
                 table[key] = replace(late, boot=follow(late.boot, event))
                 events.append(event)
         return events
@@ -113,13 +117,19 @@ def _goes_on_waiting(before: Boot, boot: Boot) -> bool:
     return before.waiting and boot.waiting and before.stage is boot.stage and not boot.gave_up
 
 
-def _stalled(late: _Watched, now: float, when: str) -> Event:
-    wait = wait_of(late.boot)
+def _gave_up_on(late: _Watched, now: float) -> Wait:
+    if late.boot.stage is Stage.IPXE and now - late.since <= REFUSED.seconds:
+        return REFUSED
+    return wait_of(late.boot)
+
+
+def _stalled(late: _Watched, now: float, when: str, wait: Wait) -> Event:
+    cure = wait.cure.replace("NAME", late.latest.node or "NAME")
     return Event(
         Kind.STALLED,
         late.latest.mac,
         late.latest.node,
-        f"{wait.missing} {when}. Usual cause: {wait.cause}. Cure: {wait.cure}; "
+        f"{wait.missing} {when}. Usual cause: {wait.cause}. Cure: {cure}; "
         f"{see(f'stalled-{late.boot.stage.slug}')}",
         {
             "stage": late.boot.stage.slug,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from netboot.errors import ConfigError, OperationError
-from netboot.guide import see
+from netboot.guide import see, why
 from netboot.store.trouble import NoRoom
 
 BUSY_TIMEOUT = 5_000
@@ -62,7 +62,7 @@ def prepare(path: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise OperationError(f"{path}: cannot be opened: {error.strerror}") from None
+        raise OperationError(f"{path}: cannot be opened: {why(error)}") from None
 
 
 def engine_for(path: Path, durability: Durability) -> sa.Engine:

@@ -40,6 +40,8 @@ from netboot.store.shapes import (
     Imported,
     NodeChange,
     changed,
+    refuse_strange_name,
+    unknown_node,
 )
 from netboot.store.strangers import Strangers
 from netboot.store.timelines import Timelines
@@ -81,6 +83,20 @@ class Store(Timelines, Hands, Volumes, Overrides, Lives, Jobs, Tokens, Audit, Re
         """
         with transaction(self._sure) as connection:
             return nodes.known(connection, name, source)
+
+    def get_all(self, names: Sequence[str], source: str = COMMAND_LINE) -> Sequence[Node]:
+        """The nodes of these names, in their order.
+
+        Raises:
+            Unknown: there is none of one of them.
+        """
+        for name in names:
+            refuse_strange_name(name, source)
+        with transaction(self._sure) as connection:
+            found = {node.name: node for node in nodes.read_some(connection, names)}
+        if missing := [name for name in names if name not in found]:
+            raise unknown_node(missing[0], source)
+        return [found[name] for name in names]
 
     def list(self) -> list[Node]:
         """Every node, by name."""
