@@ -67,7 +67,7 @@ def test_no_other_name_is_served(name: str, tmp_path: Path) -> None:
 def test_cloud_init_gets_every_file_it_asks_for() -> None:
     """It asks ten times, a second apart, for one that is not there."""
     profile = PROFILES["ubuntu-24.04"]
-    assert answer(profile, "meta-data") == b"instance-id: n1\nlocal-hostname: n1\n"
+    assert answer(profile, "meta-data") == b'instance-id: "n1"\nlocal-hostname: "n1"\n'
     assert answer(profile, "vendor-data") == answer(profile, "network-config") == b""
 
 

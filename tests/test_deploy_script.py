@@ -27,6 +27,9 @@ wget() { /usr/bin/wget "$@"; }
 sleep() { :; }
 write_image
 """
+GPT = b"EFI PART"
+TABLE, COPY = 34 * 512, 33 * 512
+"""The bytes at a disk's two ends that a GPT for sectors of 512 bytes is in."""
 
 
 class Source:
@@ -36,6 +39,7 @@ class Source:
         asked: where each transfer was to begin.
         ends: the disk's first and last MiB as they were whenever a transfer began.
         told: what the machine said.
+        deaf: how many times more it does not hear that the machine gave up.
     """
 
     def __init__(self, disk: Path) -> None:
@@ -45,6 +49,7 @@ class Source:
         self.asked: list[int] = []
         self.ends: list[bytes] = []
         self.told: list[dict[str, list[str]]] = []
+        self.deaf = 0
         source = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +64,10 @@ class Source:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         if not request.path.startswith("/image"):
+            if "fatal" in request.path and self.deaf:
+                self.deaf -= 1
+                request.send_error(503)
+                return
             self.told.append(parse_qs(urlsplit(request.path).query))
             request.send_response(200)
             request.send_header("Content-Length", "0")
@@ -104,8 +113,15 @@ def packed(raw: bytes) -> bytes:
     return subprocess.run(["zstd", "-q"], input=raw, capture_output=True, check=True).stdout
 
 
-def write(source: Source, *, sha256: str = "", packs: bool = True) -> int:
-    """Have the image written to the disk; the shell's exit status."""
+def write(
+    source: Source,
+    *,
+    sha256: str = "",
+    packs: bool = True,
+    sector: int = 512,
+    then: str = "make_bootable",
+) -> int:
+    """Have the image written to the disk, and then something else; the shell's exit status."""
     work = source.disk.parent / "work"
     work.mkdir()
     values = {
@@ -121,7 +137,8 @@ def write(source: Source, *, sha256: str = "", packs: bool = True) -> int:
     }
     parts = [SHIPPED.render(f"deploy/{name}.sh.j2", values, "n1") for name in ("report", "write")]
     sectors = source.disk.stat().st_size // 512
-    script = "\n".join([f"work={work} disk={source.disk} sectors={sectors}", *parts, DRIVE])
+    given = f"work={work} disk={source.disk} sectors={sectors} sector={sector}"
+    script = "\n".join([given, *parts, DRIVE, then])
     command = ["busybox", "sh", "-c", script]
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
 
@@ -142,6 +159,27 @@ def test_an_image_is_written_whole_and_its_ends_last(
     assert source.said[-1] == "verifying"
 
 
+def test_a_disk_has_no_partition_table_before_all_is_done(source: Source) -> None:
+    old = content(8 * MIB)
+    raw = b"boot sector".ljust(512) + GPT + old[520:]
+    source.image = packed(raw)
+    assert write(source, then=":") == 0
+    disk = source.disk.read_bytes()
+    assert disk == bytes(TABLE) + raw[TABLE:-COPY] + bytes(COPY)
+
+
+@pytest.mark.parametrize(("made_for", "sector"), [(4096, 512), (512, 4096)])
+def test_an_image_for_other_sectors_leaves_the_disk_as_it_was(
+    source: Source, made_for: int, sector: int
+) -> None:
+    before = source.disk.read_bytes()
+    source.image = packed(bytes(made_for) + GPT + content(MIB))
+    assert write(source, sector=sector) == 1
+    said = f"is for a disk with sectors of {made_for} bytes, those of {source.disk} have {sector}"
+    assert said in source.said[-1]
+    assert source.disk.read_bytes() == before
+
+
 def test_a_transfer_that_is_cut_goes_on_where_it_broke(source: Source) -> None:
     raw = content(6 * MIB)
     source.image = packed(raw)
@@ -152,6 +190,7 @@ def test_a_transfer_that_is_cut_goes_on_where_it_broke(source: Source) -> None:
     assert source.asked == [0, *begun]
     assert all(ends == bytes(2 * MIB) for ends in source.ends[1:])
     assert any(f"broke off after {begun[0]} of {len(source.image)}" in said for said in source.said)
+    assert not any("()" in said for said in source.said)
 
 
 def test_a_transfer_that_never_goes_on_is_given_up_and_the_disk_cannot_boot(source: Source) -> None:
@@ -165,11 +204,16 @@ def test_a_transfer_that_never_goes_on_is_given_up_and_the_disk_cannot_boot(sour
     assert disk[:MIB] + disk[-MIB:] == bytes(2 * MIB)
 
 
-def test_a_server_that_is_away_leaves_the_disk_as_it_was(source: Source) -> None:
+def test_a_server_that_is_away_leaves_the_disk_as_it_was_and_hears_why_later(
+    source: Source,
+) -> None:
     before = source.disk.read_bytes()
+    source.deaf = 20
     source.image = packed(content(6 * MIB))
     source.cuts = [0] * 30
     assert write(source) == 1
+    assert "broke off" in source.told[-1]["detail"][0]
+    assert source.told[-1]["fatal"] == ["yes"]
     assert source.disk.read_bytes() == before
 
 
@@ -241,11 +285,41 @@ def test_the_one_disk_that_fits_is_chosen_or_none(
     assert said in chosen(tmp_path, disks, **variables)
 
 
+def test_a_disk_gets_its_partition_table_when_the_system_on_it_is_the_machines_own() -> None:
+    text = rendered()
+    steps = ("write_image", "grow", "identity", "make_bootable", "while ! tell")
+    assert sorted(steps, key=lambda step: text.rindex(f"\n{step}")) == list(steps)
+
+
 def test_cloud_init_gets_the_machines_own_name_and_keys() -> None:
     text = rendered(ssh_authorized_keys="ssh-ed25519 AAAA me", user="ben")
     assert 'hostname: "n1"' in text
     assert 'ssh_authorized_keys: ["ssh-ed25519 AAAA me"]' in text
-    assert "local-hostname: n1" in text
+    assert 'local-hostname: "n1"' in text
+
+
+def test_a_host_name_is_text_also_where_yaml_has_another_idea_and_never_what_is_none() -> None:
+    assert 'local-hostname: "on"' in rendered(hostname="on")
+    assert "name=on.example.com\n" in rendered(hostname="on.example.com")
+    for name in ("a b", "-a", "a_b", "a..b", "x" * 65):
+        with pytest.raises(NotBootable, match="a host name is"):
+            rendered(hostname=name)
+
+
+@pytest.mark.parametrize(("user", "home"), [("", "root"), ("ben", "home/ben"), ("b.n", None)])
+def test_keys_go_to_the_one_user_they_are_for(tmp_path: Path, user: str, home: str | None) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nben:x:0:0::/home/ben:/bin/sh\n"
+    )
+    variables = {"ssh_authorized_keys": "ssh-ed25519 AAAA me"} | ({"user": user} if user else {})
+    _, name, rest = rendered(**variables).partition("let_in() {")
+    function = name + rest.partition("\nhost_keys")[0]
+    script = f"target={tmp_path}\nfail() {{ exit 9; }}\n{function}\nlet_in"
+    done = subprocess.run(["busybox", "sh", "-c", script], timeout=60, check=False)
+    keys = [str(one.parent.relative_to(tmp_path)) for one in tmp_path.rglob("authorized_keys")]
+    assert keys == ([] if home is None else [f"{home}/.ssh"])
+    assert done.returncode == (9 if home is None else 0)
 
 
 def test_an_image_that_is_not_there_is_said_before_anything_is_erased() -> None:
