@@ -158,6 +158,18 @@ def test_a_telephone_scrolls_one_way_only(browser: Browser, site: DashboardSite)
         expect(dialog.get_by_role("button", name="Erase and")).to_be_visible()
 
 
+def test_a_question_longer_than_the_screen_shows_its_beginning_and_its_answers(
+    browser: Browser, site: DashboardSite
+) -> None:
+    with watched(browser, site, viewport=PHONE | {"height": 420}) as seen:
+        page = seen.open("#/nodes/n1")
+        page.get_by_role("button", name="Install…").click()
+        asked = page.get_by_role("dialog")
+        expect(asked.get_by_role("heading")).to_be_in_viewport(ratio=1)
+        for answer in ("Back", "Erase and reinstall n1"):
+            expect(asked.get_by_role("button", name=answer)).to_be_in_viewport(ratio=1)
+
+
 def test_nothing_moves_by_itself(browser: Browser, site: DashboardSite) -> None:
     with watched(browser, site) as seen:
         seen.page.add_init_script(

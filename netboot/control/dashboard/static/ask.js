@@ -38,6 +38,7 @@ function shown(dialog, first) {
   document.body.append(dialog);
   dialog.showModal();
   first?.focus();
+  dialog.scrollTop = 0; // a long one begins with what it asks
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "go");
