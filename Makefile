@@ -12,6 +12,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # on a machine busy with real firmware: named with their tracebacks, and counted in the last line
 RERUNS := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 
+# where make image has things from, if set; docs/deploy.md
+BUILD_ARGS := BASE_IMAGE DEBIAN_MIRROR DEBIAN_SECURITY_MIRROR PIP_INDEX_URL
+
 # where make install puts things; DESTDIR stands before all of it
 PREFIX ?= /usr/local
 OWN    := $(PREFIX)/lib/netboot
@@ -80,7 +83,8 @@ install:
 	@echo "next: systemd-sysusers && systemctl daemon-reload && systemctl enable --now netboot"
 
 image:
-	docker build --file docker/Dockerfile --target netboot --tag netboot .
+	docker build --file docker/Dockerfile --target netboot --tag netboot \
+	  $(foreach each,$(BUILD_ARGS),$(if $($(each)),--build-arg $(each))) .
 
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \
