@@ -12,7 +12,7 @@ from netboot.errors import BmcError
 from netboot.events import Kind
 from netboot.job import JobState
 from netboot.jobs.ending import PUTS_BACK_WITHIN
-from netboot.jobs.memory import has_cd, lasts
+from netboot.jobs.memory import has_cd
 from netboot.jobs.runner import TROUBLE_PAUSE
 from netboot.model import State
 from netboot.store.bmc_shapes import BmcChange
@@ -143,7 +143,7 @@ class TestGivenUp:
 
     @staticmethod
     def cancels(site: JobSite) -> None:
-        site.store.cancel(1, "bob", now=site.now, lasts=lasts)
+        site.store.cancel(1, "bob", now=site.now, has_cd=has_cd)
 
     def test_a_cancelled_job_takes_its_cd_out_and_disarms_the_machine(
         self, started: JobSite
@@ -221,6 +221,18 @@ class TestGivenUp:
         assert started.job().state is JobState.FAILED
         assert not started.bmcs["n1"].medium.inserted
 
+    def test_who_cancels_a_job_that_fails_leaves_no_cd_behind(self, started: JobSite) -> None:
+        bmc = started.bmcs["n1"]
+        bmc.refuses = {"eject": BmcError("the slot is locked", retryable=True)}
+        started.says(Kind.BMC, by="bob", asked="power off", came="asked")
+        while started.job().stage != "eject":
+            started.pass_(10)
+        bmc.refuses = {}
+        self.cancels(started)
+        started.pass_(60)
+        assert started.job().state is JobState.FAILED
+        assert not bmc.medium.inserted
+
     def test_without_a_cd_a_cancelled_job_ends_at_once(self, site: JobSite) -> None:
         site.submit()
         site.turns()
@@ -241,7 +253,7 @@ class TestRemoved:
         with pytest.raises(Conflict, match="its virtual CD in its BMC, which `netboot job cancel"):
             self.removes(site)
         assert site.job().state is JobState.ACTIVE
-        site.store.cancel(1, "bob", now=site.now, lasts=lasts)
+        site.store.cancel(1, "bob", now=site.now, has_cd=has_cd)
         with pytest.raises(Conflict, match="is being cancelled: wait until it has ended"):
             self.removes(site)
         site.pass_(60)

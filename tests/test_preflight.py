@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netboot import config
 from netboot.cli import preflight
 from netboot.control.inventory import open_inventory
+from netboot.errors import ConfigError
 from netboot.media.progress import silent
 
 
@@ -46,3 +48,13 @@ def test_a_mirror_that_is_away_is_asked_once_and_said_in_one_line(
         "not fetched: ipxe, debian-12: ipxe: http://127.0.0.1:9/debian: the mirror"
     )
     assert "Connection refused" in line
+
+
+def test_a_rule_for_unknown_machines_that_is_no_profile_is_told_before_anything_is_done(
+    settings: config.Settings,
+) -> None:
+    wrong = replace(settings, dhcp=config.Dhcp(unknown="install"))
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=r'dhcp\.unknown: = "install": must be a known profile:'):
+        preflight.survey(wrong, said.append)
+    assert not said

@@ -10,7 +10,7 @@ from netboot.events import Event, Kind
 from netboot.model import Mac
 from netboot.stages import WAITS, Boot, Stage, StageWatch, follow, progress
 from netboot.stages.boot import QUIET_BETWEEN_BOOTS
-from netboot.stages.table import REFUSED
+from netboot.stages.table import NOT_STARTED, REFUSED
 
 MAC = Mac("52:54:00:00:00:01")
 EPOCH = 1_700_000_000.0
@@ -249,6 +249,16 @@ def test_a_loader_that_firmware_does_not_start_was_refused() -> None:
     assert REFUSED.missing in late.detail
     assert f"Usual cause: {REFUSED.cause}" in late.detail
     assert f"netboot node set {late.node} --secure-boot" in late.detail
+
+
+def test_a_kernel_that_does_not_start_is_told_by_its_script_being_asked_for_again() -> None:
+    loop = (Kind.SCRIPT, Kind.KERNEL, Kind.INITRD)
+    boots = Boots().see(*FIRMWARE, **UEFI).see(*loop).see(*loop)
+    (late,) = boots.silence(300)
+    assert late.data["stage"] == "preseed"
+    assert late.detail.startswith(NOT_STARTED.missing)
+    (late,) = Boots().see(*FIRMWARE, **UEFI).see(*loop).silence(300)
+    assert late.detail.startswith(WAITS[Stage.PRESEED].missing)
 
 
 def test_each_boot_has_its_own_stall() -> None:

@@ -94,6 +94,8 @@ def test_explain_says_which_volume_and_that_there_is_none(netboot: Cli) -> None:
     netboot("volume", "add", "v1", "--target", TARGET, "--portal", "192.0.2.5")
     netboot("volume", "attach", "v1", "n1")
     assert f"sanhook --drive 0x80 iscsi:192.0.2.5::3260:1:{TARGET}" in netboot(*said)[1]
+    because = f"because volume v1 is attached to it: iscsi:192.0.2.5::3260:1:{TARGET}, where it is "
+    assert f"{because}iqn.2026-01.internal.netboot:n1\n" in netboot("explain", "n1")[1]
     netboot("volume", "detach", "v1")
     netboot("volume", "remove", "v1")
     netboot("node", "remove", "n1")

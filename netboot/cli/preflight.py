@@ -27,6 +27,7 @@ from netboot.media.patience import Away, Patience
 from netboot.media.progress import Progress
 from netboot.policy import IGNORE
 from netboot.snapshot import Snapshot
+from netboot.store.shapes import check_profile
 from netboot.survey import Survey, four_lines, look_round
 
 FIRST_IMAGE = "debian-12"
@@ -41,8 +42,11 @@ def survey(settings: Settings, say: Callable[[str], None]) -> None:
     """Say in four lines what this network is like, then which installers the mirror left behind.
 
     Raises:
-        ConfigError: an interface does not exist, or a port we need is held; says by whom.
+        ConfigError: an interface does not exist, a port we need is held (says by whom), or
+            ``dhcp.unknown`` names no profile.
     """
+    known = {IGNORE, *load_profiles(settings.templates)}
+    check_profile(settings.dhcp.unknown, known, "configuration", "dhcp.unknown")
     with ThreadPoolExecutor(1) as pool:  # while DHCP servers are waited for
         judged = pool.submit(_judge, settings)
         found = look_round(settings)

@@ -30,7 +30,7 @@ from netboot.model import Arch, Client, Firmware, Image, Node, Profile, Server, 
 from netboot.policy import Rules, decide
 from netboot.secure_boot.chain import Judged, judge
 from netboot.snapshot import Snapshot
-from netboot.volume import Volume
+from netboot.volume import Volume, initiator
 
 LARGEST_ARCH = 0xFFFF
 """Option 93 is 16 bits (RFC 4578 section 2.1)."""
@@ -119,9 +119,13 @@ class Explainer:
         if decision.profile is None:
             return found
         node = told(None if match is None else match.node, decision)
+        volume = None if node is None else snapshot.volumes.get(node.name)
+        if node is not None and volume is not None and rules.profiles[decision.profile].volume:
+            found = msgspec.structs.replace(
+                found, reasons=_with_volume(found.reasons, volume, node)
+            )
         try:
             with self._alone:
-                volume = None if node is None else snapshot.volumes.get(node.name)
                 return self._with_files(found, client, node, rules, volume, images)
         except NotBootable as error:
             return msgspec.structs.replace(found, problem=without_secrets(str(error)))
@@ -189,6 +193,16 @@ class Explainer:
         except (OSError, ValueError):
             return learning.NOTHING
         return lessons.get(client.mac, learning.NOTHING)
+
+
+def _with_volume(reasons: tuple[str, ...], volume: Volume, node: Node) -> tuple[str, ...]:
+    """Say after the first reason, which is the profile, what the node starts from by it."""
+    try:
+        name = initiator(node.name, node.vars)
+    except ValueError:  # its script cannot be made, and says why
+        return reasons
+    said = f"volume {volume.name} is attached to it: {volume.uri}, where it is {name}"
+    return (reasons[0], said, *reasons[1:])
 
 
 def client_of(

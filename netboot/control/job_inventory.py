@@ -100,9 +100,9 @@ class DirectJobs:
     @audited("POST", "/api/v1/jobs/{number}/cancel")
     def cancel(self, number: int) -> Job:
         """As ``Jobs``."""
-        from netboot.jobs.memory import lasts  # noqa: PLC0415 -- most commands need none
+        from netboot.jobs.memory import has_cd  # noqa: PLC0415 -- most commands need none
 
-        return self._store.cancel(number, _user(), self._source, lasts=lasts)
+        return self._store.cancel(number, _user(), self._source, has_cd=has_cd)
 
     @audited("POST", "/api/v1/jobs/{number}/retry")
     def retry(self, number: int) -> Job:

@@ -28,7 +28,7 @@ from netboot.control.pages import link
 from netboot.control.spec import LINK, spec
 from netboot.errors import ConfigError
 from netboot.job import Job, JobKind, JobState
-from netboot.jobs.memory import lasts
+from netboot.jobs.memory import has_cd
 from netboot.lifecycle import Cause
 from netboot.media.library import installed
 from netboot.policy import DEPLOY, installing
@@ -92,7 +92,7 @@ def _add_changes(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/v1/jobs/{number}/cancel", **spec(gives=Job, fails=(404, 409), once=True))
     async def cancel_job(number: Number, request: Request) -> Response:
         """Have a job end; it has not yet where ``cancelling`` is set: a turn has to end."""
-        cancel = partial(desk.store.cancel, number, asker(request), SOURCE, lasts=lasts)
+        cancel = partial(desk.store.cancel, number, asker(request), SOURCE, has_cd=has_cd)
         job = await asyncio.to_thread(cancel)
         desk.arrived.fire()
         desk.news.changed()

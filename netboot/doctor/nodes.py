@@ -12,7 +12,7 @@ from netboot.events import Event, Kind
 from netboot.guide import to_install
 from netboot.model import Mac, Node
 from netboot.stages import Wait
-from netboot.stages.table import ASKS_AGAIN, REFUSED, WAITS
+from netboot.stages.table import SPECIAL, WAITS
 
 MAX_SHOWN = 10
 """Machines named in one finding, and unknown ones that get a line each."""
@@ -100,7 +100,7 @@ def stalls(events: Sequence[Event]) -> Iterator[Finding]:
 def _row(slug: str, event: Event) -> Wait | None:
     """What the event's line was made of."""
     rows = (row for stage, row in WAITS.items() if stage.slug == slug)
-    special = (row for row in (ASKS_AGAIN, REFUSED) if event.detail.startswith(row.missing))
+    special = (row for row in SPECIAL if event.detail.startswith(row.missing))
     return next(special, None) or next(rows, None)
 
 

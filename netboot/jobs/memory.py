@@ -142,12 +142,6 @@ def has_cd(raw: bytes) -> bool:
     return understood(raw).has_cd
 
 
-def lasts(raw: bytes) -> bool:
-    """Whether a job with this memory has something to put back before it can be cancelled."""
-    memory = understood(raw)
-    return memory.has_cd and memory.ending is None
-
-
 def encoded(memory: Memory) -> bytes:
     """The memory as JSON."""
     slim = msgspec.structs.replace(memory, history=tuple(_without_repeats(memory.history)))

@@ -30,7 +30,7 @@ from netboot.events import Event, Kind
 from netboot.model import Firmware
 from netboot.stages import installer
 from netboot.stages.stage import Stage, Wait
-from netboot.stages.table import ASKS_AGAIN, WAITS
+from netboot.stages.table import ASKS_AGAIN, NOT_STARTED, WAITS
 
 QUIET_BETWEEN_BOOTS = 300.0
 """Seconds without any event after which a DISCOVER is a new boot whatever came before."""
@@ -104,6 +104,7 @@ class Boot:
         begun: time of its first event, seconds since the epoch.
         last: time of the machine's latest event, seconds since the epoch.
         trouble: kind of what went wrong last, None while all is well.
+        retried: whether iPXE, which had kernel and initrd, asked for its script again.
         gave_up: the boot before this one where it ended unfinished and untold; only set by the
             very event that started this one.
     """
@@ -119,6 +120,7 @@ class Boot:
     last: float = 0.0
     trouble: Kind | None = None
     gave_up: "Boot | None" = None
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ def wait_of(boot: Boot) -> Wait:
     """What to say when ``boot``, which must be waiting, does not go on."""
     if boot.stage is Stage.REQUEST_4011 and boot.discovers >= MANY_DISCOVERS:
         return ASKS_AGAIN
+    if boot.stage is Stage.PRESEED and boot.retried:
+        return NOT_STARTED
     return WAITS[boot.stage]
 
 
@@ -201,6 +205,7 @@ def _noted(boot: Boot, event: Event) -> Boot:
         boot.last if event.kind in _NOT_FROM_THE_MACHINE else event.time,
         boot.trouble,
         None if seen else boot.gave_up,
+        boot.retried or (event.kind is Kind.SCRIPT and Kind.INITRD in seen),
     )
 
 

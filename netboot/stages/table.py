@@ -105,3 +105,13 @@ REFUSED = Wait(
     "netboot node set NAME --secure-boot, or switch Secure Boot off in the firmware's set-up",
 )
 """Said in place of ``IPXE``'s row where firmware asks again so soon: iPXE gives up later."""
+
+NOT_STARTED = Wait(
+    _BOOT[Stage.PRESEED].seconds,
+    "kernel and initrd fetched again and again but never started",
+    "the kernel is for another processor, or the machine has too little memory",
+    "netboot explain NAME names both processors; the machine's screen has iPXE's error",
+)
+"""Said in place of ``PRESEED``'s row where iPXE asked for its script once more."""
+
+SPECIAL = (ASKS_AGAIN, REFUSED, NOT_STARTED)

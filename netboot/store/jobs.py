@@ -107,7 +107,7 @@ class Jobs(Turns):
         source: str = COMMAND_LINE,
         *,
         now: float | None = None,
-        lasts: Callable[[bytes], bool] = lambda _memory: False,
+        has_cd: HasCd = lambda _memory: False,
     ) -> Job:
         """Have a job end; a turn that is running is waited for.
 
@@ -116,7 +116,7 @@ class Jobs(Turns):
             by: who asks.
             source: where that was asked, for errors.
             now: epoch seconds.
-            lasts: says of a job's memory whether its next turn has to put something back first.
+            has_cd: says of a job's memory whether its next turns have to take its CD out first.
 
         Returns:
             the job: ended, or with ``cancelling`` set where that is a turn's to do.
@@ -132,7 +132,7 @@ class Jobs(Turns):
             if job.state.ended:
                 raise Conflict(source, "", f"job {number} is {job.state} already")
             outcome = f"cancelled by {by[:MAX_NAME]}"
-            if row.lease <= when and not lasts(bytes(row.memory)):
+            if row.lease <= when and not has_cd(bytes(row.memory)):
                 with contextlib.suppress(Conflict):  # it came to another end, as a turn will see
                     return self._ended(connection, job, JobState.CANCELLED, outcome, None, when)
             marks = {"cancelling": True, "outcome": outcome, "woken": True, "due": when}
