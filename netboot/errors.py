@@ -34,13 +34,20 @@ class ConfigError(NetbootError):
     Attributes:
         source: the file (or "environment", "command line") it stands in.
         key: dotted path of the offending key, "" for the whole file.
+        problem: what is wrong and what is allowed; ``= VALUE: …`` where the value is told.
     """
 
     def __init__(self, source: str, key: str, problem: str) -> None:
         self.source = source
         self.key = key
         self.problem = problem
-        super().__init__(f"{source}: {key}: {problem}" if key else f"{source}: {problem}")
+        if not key:
+            text = problem.removeprefix("= ")
+        elif problem.startswith("= "):
+            text = f"{key} {problem}"
+        else:
+            text = f"{key}: {problem}"
+        super().__init__(f"{source}: {text}")
 
 
 class OperationError(NetbootError):

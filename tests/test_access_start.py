@@ -71,7 +71,7 @@ class TestCertificate:
         with pytest.raises(ConfigError) as caught:
             certificate_of(settings_with(tmp_path, listen=listen))
         said = str(caught.value)
-        assert said.startswith(f'configuration: api.listen: = "{listen}": ')
+        assert said.startswith(f'configuration: api.listen = "{listen}": ')
         for line in ('tls = "self"', 'certificate = "FILE" and key = "FILE"', 'tls = "off"'):
             assert line in said
         assert certificate_of(settings_with(tmp_path, listen=listen, tls="off")) is None
@@ -99,9 +99,9 @@ class TestCertificate:
         [
             ({"certificate": "/x"}, r"api\.certificate: and api\.key go together"),
             ({"key": "/x"}, r"api\.certificate: and api\.key go together"),
-            ({"certificate": "/x", "key": "/x", "tls": "self"}, r'api\.tls: = "self": api\.cert'),
-            ({"certificate": "/x", "key": "/x", "tls": "off"}, r'api\.tls: = "off": api\.cert'),
-            ({"certificate": "/x", "key": "/y"}, r'api\.certificate: = "/x": cannot be used'),
+            ({"certificate": "/x", "key": "/x", "tls": "self"}, r'api\.tls = "self": api\.cert'),
+            ({"certificate": "/x", "key": "/x", "tls": "off"}, r'api\.tls = "off": api\.cert'),
+            ({"certificate": "/x", "key": "/y"}, r'api\.certificate = "/x": cannot be used'),
         ],
     )
     def test_a_mistake_is_said(self, tmp_path: Path, api: dict[str, Any], said: str) -> None:
@@ -151,8 +151,8 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["a b", "--role", "read"], 'name: = "a b": must be a name of 1 to 63 letters'),
-            (["x", "--role", "read", "--expires", "0"], "expires_days: = 0: must be a number of"),
+            (["a b", "--role", "read"], 'name = "a b": must be a name of 1 to 63 letters'),
+            (["x", "--role", "read", "--expires", "0"], "expires_days = 0: must be a number of"),
         ],
     )
     def test_a_mistake_is_said(self, netboot: Any, words: list[str], said: str) -> None:

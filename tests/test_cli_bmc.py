@@ -253,7 +253,7 @@ class TestSet:
             (("--bmc-insecure", "--bmc-fingerprint", "ab" * 32), "exclude each other"),
             (("--bmc-password-file", "-", "--bmc-password-from", "env:P"), "exclude each other"),
             (("--bmc-password-file", "/nowhere/pass"), "cannot be read: No such file"),
-            (("--bmc-password-file", "/dev/null"), '--bmc-password-file: = "/dev/null": is empty'),
+            (("--bmc-password-file", "/dev/null"), '--bmc-password-file = "/dev/null": is empty'),
             (("--bmc-ca", "/nowhere/ca.pem"), "must be a file"),
         ],
     )

@@ -77,11 +77,11 @@ def test_a_node_shows_what_it_has_in_effect_and_who_gives_it(cli: Cli) -> None:
     [
         (("set", "g"), "nothing to set; `netboot group set --help` says what"),
         (("set", "g", "--priority", "1"), "labels: group g needs a label that chooses its nodes"),
-        (("set", "g", "-l", "x"), '--label: = "x": must be KEY=VALUE'),
-        (("set", "G", "-l", "x=y"), 'name: = "G": must be a host name without dots'),
+        (("set", "g", "-l", "x"), '--label = "x": must be KEY=VALUE'),
+        (("set", "G", "-l", "x=y"), 'name = "G": must be a host name without dots'),
         (
             ("set", "g", "-l", "x=y", "--profile", "z"),
-            'profile: = "z": must be a known profile: chain, debian-12, debian-13, ',
+            'profile = "z": must be a known profile: chain, debian-12, debian-13, ',
         ),
         (("set", "rack", "--profile", ""), "node n1 would be left without a profile"),
         (("remove", "rack"), "node n1 would be left without a profile"),
@@ -108,5 +108,5 @@ def test_a_broken_profile_is_told_and_the_command_goes_on(
     (cli.file.parent / "own" / "profiles" / "broken.toml").write_text("script = 1")
     assert cli("node", "add", "n1", "--mac", M1, "--profile", "lab")[0] == 0
     assert "profile broken is left out: " in caplog.text
-    line = 'profile: = "broken": must be a known profile: chain, debian-12, debian-13, '
+    line = 'profile = "broken": must be a known profile: chain, debian-12, debian-13, '
     assert line in cli("node", "add", "n2", "--mac", M2, "--profile", "broken")[2]

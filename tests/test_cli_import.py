@@ -140,11 +140,11 @@ def test_what_does_not_print_is_written_as_escapes(run: Import, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--map", "worker"), '--map: = "worker": must be OLD=NEW'),
-        (("--map", "=local"), '--map: = "=local": must be OLD=NEW'),
-        (("--map", "worker=nope"), '--map: = "nope": must be a known profile'),
-        (("--map", "none=local"), '--map: = "none": no machine boots that'),
-        (("--profile", "nope"), '--profile: = "nope": must be a known profile'),
+        (("--map", "worker"), '--map = "worker": must be OLD=NEW'),
+        (("--map", "=local"), '--map = "=local": must be OLD=NEW'),
+        (("--map", "worker=nope"), '--map = "nope": must be a known profile'),
+        (("--map", "none=local"), '--map = "none": no machine boots that'),
+        (("--profile", "nope"), '--profile = "nope": must be a known profile'),
     ],
 )
 def test_a_wrong_word_is_one_line_and_nothing_is_written(

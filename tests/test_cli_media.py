@@ -95,7 +95,7 @@ def test_where_the_machines_find_netboot_is_as_configured(cli: Cli, tmp_path: Pa
     ("words", "code", "problem"),
     [
         (["n2"], 2, 'no node is called "n2"'),
-        (["n1", "--address", "nowhere"], 2, "--address: = "),
+        (["n1", "--address", "nowhere"], 2, "--address = "),
         (["n1", "-o", "/dev/null"], 2, "--output: /dev/null is no file"),
         (["n1", "-o", "/nowhere/x.iso"], 1, "/nowhere/x.iso: No such file or directory"),
     ],

@@ -202,21 +202,21 @@ def test_what_cannot_be_installed_is_said(cli: Nodes, words: tuple[str, ...], pr
         (("add", "n1", "--mac", M2, "--profile", "local"), "node n1 is there already"),
         (
             ("add", "n2", "--mac", "x", "--profile", "local"),
-            'macs[0]: = "x": must be a MAC address such as 52:54:00:12:34:56',
+            'macs[0] = "x": must be a MAC address such as 52:54:00:12:34:56',
         ),
         (
             ("add", "n2", "--mac", M2, "--profile", "windows"),
-            'profile: = "windows": must be a known profile: ',
+            'profile = "windows": must be a known profile: ',
         ),
         (
             ("add", "N2", "--mac", M2, "--profile", "local"),
-            'name: = "N2": must be a host name without dots: 1 to 63 lower-case letters, digits',
+            'name = "N2": must be a host name without dots: 1 to 63 lower-case letters, digits',
         ),
         (("add", "n2", "--mac", M2), "profile: node n2 has no profile, and no group gives its"),
         (("add", "n2", "--profile", "local"), "macs: node n2 needs a MAC, a UUID, a serial number"),
-        (("add", "n2", "--uuid", "0", "--profile", "local"), 'uuid: = "0": must be a UUID such as'),
+        (("add", "n2", "--uuid", "0", "--profile", "local"), 'uuid = "0": must be a UUID such as'),
         (("set", "n1", "--profile", ""), "profile: node n1 has no profile, and no group gives its"),
-        (("set", "n1", "--set", "hostname"), '--set: = "hostname": must be KEY=VALUE'),
+        (("set", "n1", "--set", "hostname"), '--set = "hostname": must be KEY=VALUE'),
         (("set", "n1"), "nothing to set; `netboot node set --help` says what"),
         (("set", "n1", "--remove-mac", M2), f"remove_macs: {M2} is not one of n1's MACs"),
         (("set", "n9", "--profile", "local"), 'no node is called "n9"'),
@@ -264,7 +264,7 @@ class TestImport:
         [
             (
                 "- {name: n3, macs: [zz], profile: local}",
-                '[2].macs[0]: = "zz": must be a MAC address such as 52:54:00:12:34:56',
+                '[2].macs[0] = "zz": must be a MAC address such as 52:54:00:12:34:56',
             ),
             (
                 "- {name: n3, mac: zz, profile: local}",
@@ -295,7 +295,7 @@ class TestImport:
             ),
             (
                 "- {name: n1, macs: [52:54:00:00:00:09], profile: local}",
-                '[2].name: = "n1": is there already, as [0]',
+                '[2].name = "n1": is there already, as [0]',
             ),
             ("- {", "is not YAML: while parsing a flow"),
             ("x: 1", "is not YAML: "),

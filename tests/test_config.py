@@ -109,71 +109,70 @@ PORT = "must be an integer from 1 to 65535"
 INTERFACE = "must be an interface name of 1 to 15 characters such as eth0"
 MISTAKES = {
     # the file's text -> the line after the file's name
-    '[http]\nport = "x"': f'http.port: = "x": {PORT}',
-    "[http]\nport = 0": f"http.port: = 0: {PORT}",
-    "[http]\nport = 65536": f"http.port: = 65536: {PORT}",
-    "[http]\nport = true": f"http.port: = true: {PORT}",
-    "[http]\nport = 80.0": f"http.port: = 80.0: {PORT}",
-    "[http]\nport = [1, 2]": f"http.port: = a list of 2: {PORT}",
-    "[jobs]\nat_once = 0": "jobs.at_once: = 0: must be an integer from 1 to 256",
+    '[http]\nport = "x"': f'http.port = "x": {PORT}',
+    "[http]\nport = 0": f"http.port = 0: {PORT}",
+    "[http]\nport = 65536": f"http.port = 65536: {PORT}",
+    "[http]\nport = true": f"http.port = true: {PORT}",
+    "[http]\nport = 80.0": f"http.port = 80.0: {PORT}",
+    "[http]\nport = [1, 2]": f"http.port = a list of 2: {PORT}",
+    "[jobs]\nat_once = 0": "jobs.at_once = 0: must be an integer from 1 to 256",
     "[jobs]\npower_on_at_once = 0": (
-        "jobs.power_on_at_once: = 0: must be an integer from 1 to 10000"
+        "jobs.power_on_at_once = 0: must be an integer from 1 to 10000"
     ),
-    "[jobs]\nlease_seconds = 1": "jobs.lease_seconds: = 1: must be an integer from 60 to 3600",
-    "[tftp]\nport = 0x" + "f" * 5000: f"tftp.port: = an integer of 20000 bits: {PORT}",
+    "[jobs]\nlease_seconds = 1": "jobs.lease_seconds = 1: must be an integer from 60 to 3600",
+    "[tftp]\nport = 0x" + "f" * 5000: f"tftp.port = an integer of 20000 bits: {PORT}",
     '[http]\nadvertise = "boot.example"': (
-        'http.advertise: = "boot.example": must be an IPv4 address; IPv6 is not served yet'
+        'http.advertise = "boot.example": must be an IPv4 address; IPv6 is not served yet'
     ),
-    '[server]\ninterfaces = ["eth0", 3]': f"server.interfaces[1]: = 3: {INTERFACE}",
-    '[server]\ninterfaces = ["eth0", ""]': f'server.interfaces[1]: = "": {INTERFACE}',
+    '[server]\ninterfaces = ["eth0", 3]': f"server.interfaces[1] = 3: {INTERFACE}",
+    '[server]\ninterfaces = ["eth0", ""]': f'server.interfaces[1] = "": {INTERFACE}',
     '[server]\ninterfaces = "a-very-long-name"': (
-        f'server.interfaces: = "a-very-long-name": {INTERFACE}'
+        f'server.interfaces = "a-very-long-name": {INTERFACE}'
     ),
     '[server]\ntemplates = ["/a", "b"]': (
-        'server.templates[1]: = "b": must be an absolute path such as /etc/netboot/templates'
+        'server.templates[1] = "b": must be an absolute path such as /etc/netboot/templates'
     ),
     '[server]\ntemplates = "/a"': (
-        'server.templates: = "/a": must be a list of at most 16 folders: ["/etc/netboot/templates"]'
+        'server.templates = "/a": must be a list of at most 16 folders: ["/etc/netboot/templates"]'
     ),
     "[server]\ninterfaces = 3": (
-        "server.interfaces: = 3: must be an interface name or a list of them "
+        "server.interfaces = 3: must be an interface name or a list of them "
         'such as ["eth0", "eth1"]'
     ),
     "[server]\ndata_dir = 2024-01-01": (
-        "server.data_dir: = 2024-01-01: must be a folder such as /var/lib/netboot"
+        "server.data_dir = 2024-01-01: must be a folder such as /var/lib/netboot"
     ),
     '[server]\ndatabase = "mysql://db/netboot"': (
-        'server.database: = "mysql://db/netboot": must be a URL such as '
+        'server.database = "mysql://db/netboot": must be a URL such as '
         "sqlite:////var/lib/netboot/netboot.db or postgresql://netboot@db.example/netboot"
     ),
     '[server]\ndatabase = "postgresql+psycopg://db/netboot"': (
         "server.database: must begin with postgresql:// or sqlite:///"
     ),
     '[dhcp]\nunknown = "Menu!"': (
-        'dhcp.unknown: = "Menu!": must be ignore, local, menu or a profile\'s name '
+        'dhcp.unknown = "Menu!": must be ignore, local, menu or a profile\'s name '
         "(lower-case letters, digits, . and -)"
     ),
     '[dhcp]\nunknown = "menu\\n"': (
-        'dhcp.unknown: = "menu\\n": must be ignore, local, menu or a profile\'s name '
+        'dhcp.unknown = "menu\\n": must be ignore, local, menu or a profile\'s name '
         "(lower-case letters, digits, . and -)"
     ),
     '[api]\nlisten = "8443"': (
-        'api.listen: = "8443": must be an address and a port such as 127.0.0.1:8443'
+        'api.listen = "8443": must be an address and a port such as 127.0.0.1:8443'
     ),
     '[api]\nlisten = "127.0.0.1:99999"': (
-        'api.listen: = "127.0.0.1:99999": must end in a port from 1 to 65535'
+        'api.listen = "127.0.0.1:99999": must end in a port from 1 to 65535'
     ),
     '[debian]\nmirror = "ftp://mirror.example"': (
-        'debian.mirror: = "ftp://mirror.example": '
-        "must be a URL that starts with http:// or https://"
+        'debian.mirror = "ftp://mirror.example": must be a URL that starts with http:// or https://'
     ),
-    "http = 3": "http: = 3: must be a table with the keys port, advertise",
+    "http = 3": "http = 3: must be a table with the keys port, advertise",
     "[htpp]": (
         "htpp: is no known key; allowed here: server, http, dhcp, tftp, syslog, api, jobs, debian, "
         "virtual_media, redfish_facade, power_commands"
     ),
     '[power_commands.a]\non = "a\'"\noff = "b"': (
-        'power_commands.a.on: = "a\'": must be a command line whose quotes are closed'
+        'power_commands.a.on = "a\'": must be a command line whose quotes are closed'
     ),
     "[http]\nprt = 1": "http.prt: is no known key; allowed here: port, advertise",
     '[http]\n"a\\u001b\\nb" = 1': (
@@ -238,12 +237,16 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("variable", "value", "problem"),
         [
-            ("NETBOOT_HTTP_PORT", "x", f'= "x": {PORT}'),
-            ("NETBOOT_HTTP_PORT", "9" * 5000, f'= "{"9" * 60}…": {PORT}'),
-            ("NETBOOT_HTTP_ADVERTISE", "::1", '= "::1": must be an IPv4 address; IPv6 is not'),
-            ("NETBOOT_API_LISTEN", "a:0", '= "a:0": must end in a port from 1 to 65535'),
-            ("NETBOOT_HTPP_PORT", "80", "is no known setting; allowed: NETBOOT_SERVER_INTERFACES"),
-            ("NETBOOT_DHCP_UNKNOWN", "\udc80", '= "\\udc80": must be ignore, local, menu'),
+            ("NETBOOT_HTTP_PORT", "x", f' = "x": {PORT}'),
+            ("NETBOOT_HTTP_PORT", "9" * 5000, f' = "{"9" * 60}…": {PORT}'),
+            ("NETBOOT_HTTP_ADVERTISE", "::1", ' = "::1": must be an IPv4 address; IPv6 is not'),
+            ("NETBOOT_API_LISTEN", "a:0", ' = "a:0": must end in a port from 1 to 65535'),
+            (
+                "NETBOOT_HTPP_PORT",
+                "80",
+                ": is no known setting; allowed: NETBOOT_SERVER_INTERFACES",
+            ),
+            ("NETBOOT_DHCP_UNKNOWN", "\udc80", ' = "\\udc80": must be ignore, local, menu'),
         ],
     )
     def test_a_mistake_names_the_variable(
@@ -251,7 +254,7 @@ class TestEnvironment:
     ) -> None:
         with pytest.raises(ConfigError) as caught:
             load_text(tmp_path, "", {variable: value})
-        assert str(caught.value).startswith(f"environment: {variable}: {problem}")
+        assert str(caught.value).startswith(f"environment: {variable}{problem}")
 
 
 SECTIONS = ["server", "http", "dhcp", "tftp", "api", "debian", "htpp"]

@@ -51,35 +51,35 @@ def complaint(call: Callable[[], object]) -> str:
 
 
 MISTAKES: list[tuple[Any, str]] = [
-    (3, "= 3: must be a table with the keys leaf, leaves, named, either, colour, mode, ratio"),
+    (3, "3: must be a table with the keys leaf, leaves, named, either, colour, mode, ratio"),
     ({"leaf": {}}, "leaf.size: is missing; must be an integer from 0 to 9"),
-    ({"leaf": {"size": 10}}, "leaf.size: = 10: must be an integer from 0 to 9"),
+    ({"leaf": {"size": 10}}, "leaf.size = 10: must be an integer from 0 to 9"),
     ({"leaf": {"size": 1, "x": 1}}, "leaf.x: is no known key; allowed here: size, words"),
-    ({"leaf": 1}, "leaf: = 1: must be a table with the keys size, words"),
+    ({"leaf": 1}, "leaf = 1: must be a table with the keys size, words"),
     (
         {"leaves": [{"size": 1}, {"size": 1, "words": ["a", "B"]}]},
-        'leaves[1].words[1]: = "B": must be a word of lower-case letters',
+        'leaves[1].words[1] = "B": must be a word of lower-case letters',
     ),
-    ({"leaves": 1}, "leaves: = 1: must be a list (each: a table with the keys size, words)"),
-    ({"named": {"a": {"size": 1}, "b": {"size": None}}}, "named.b.size: = nothing: must be an"),
-    ({"named": {"A b": {"size": 1}}}, 'named."A b": = "A b": must be a word of lower-case'),
-    ({"named": {3: {"size": 1}}}, "named.3: = 3: must be a word of lower-case letters"),
-    ({"named": ["a"]}, "named: = a list of 1: must be a table"),
-    ({"leaves": {"a": 1}}, "leaves: = a table of 1: must be a list (each: a table with the keys"),
-    ({"pair": [1, 2]}, "pair[1]: = 2: must be a word of lower-case letters"),
-    ({"pair": [1, "a", 3]}, "pair: = a list of 3: must be a list of 2"),
-    ({"either": ["a", 1]}, "either[1]: = 1: must be a word of lower-case letters"),
+    ({"leaves": 1}, "leaves = 1: must be a list (each: a table with the keys size, words)"),
+    ({"named": {"a": {"size": 1}, "b": {"size": None}}}, "named.b.size = nothing: must be an"),
+    ({"named": {"A b": {"size": 1}}}, 'named."A b" = "A b": must be a word of lower-case'),
+    ({"named": {3: {"size": 1}}}, "named.3 = 3: must be a word of lower-case letters"),
+    ({"named": ["a"]}, "named = a list of 1: must be a table"),
+    ({"leaves": {"a": 1}}, "leaves = a table of 1: must be a list (each: a table with the keys"),
+    ({"pair": [1, 2]}, "pair[1] = 2: must be a word of lower-case letters"),
+    ({"pair": [1, "a", 3]}, "pair = a list of 3: must be a list of 2"),
+    ({"either": ["a", 1]}, "either[1] = 1: must be a word of lower-case letters"),
     (
         {"either": 1},
-        "either: = 1: must be text or a list (each: a word of lower-case letters)",
+        "either = 1: must be text or a list (each: a word of lower-case letters)",
     ),
-    ({"colour": "green"}, 'colour: = "green": must be "red" or "blue"'),
-    ({"mode": 1}, 'mode: = 1: must be "fast" or "slow"'),
-    ({"ratio": -1}, "ratio: = -1: must be a number of at least 0"),
-    ({"short": "long"}, 'short: = "long": must be text whose length is of at most 3'),
-    ({"flag": "yes"}, 'flag: = "yes": must be true or false'),
-    ({"flag": dt.date(2024, 1, 1)}, "flag: = 2024-01-01: must be true or false"),
-    ({"short": "\udc80\x1b[2J" * 30}, 'short: = "\\udc80\\x1b[2J\\udc80\\x1b[2J'),
+    ({"colour": "green"}, 'colour = "green": must be "red" or "blue"'),
+    ({"mode": 1}, 'mode = 1: must be "fast" or "slow"'),
+    ({"ratio": -1}, "ratio = -1: must be a number of at least 0"),
+    ({"short": "long"}, 'short = "long": must be text whose length is of at most 3'),
+    ({"flag": "yes"}, 'flag = "yes": must be true or false'),
+    ({"flag": dt.date(2024, 1, 1)}, "flag = 2024-01-01: must be true or false"),
+    ({"short": "\udc80\x1b[2J" * 30}, 'short = "\\udc80\\x1b[2J\\udc80\\x1b[2J'),
     ({"\x1b": 1}, '"\\x1b": is no known key'),
 ]
 
@@ -98,7 +98,7 @@ def test_a_key_stands_before_what_is_inside_it() -> None:
 
 def test_a_shape_may_be_any_type() -> None:
     assert convert(["a"], tuple[Word, ...], "F") == ("a",)
-    with pytest.raises(ConfigError, match=r"^F: \[1\]: = 2: must be a word"):
+    with pytest.raises(ConfigError, match=r"^F: \[1\] = 2: must be a word"):
         convert(["a", 2], list[Word], "F")
     assert allowed(list[int]) == "a list (each: an integer)"
 

@@ -86,20 +86,20 @@ def test_of_two_of_one_name_the_first_folder_s_is_meant(tmp_path: Path) -> None:
     ("text", "told"),
     [
         (INSTALL, "match: is missing"),
-        ("[match]\nlabels = {}\n" + INSTALL, "match.labels: = "),
+        ("[match]\nlabels = {}\n" + INSTALL, "match.labels = "),
         (MATCH, "steps: is missing"),
         (MATCH + '[[steps]]\ndo = "inspect"\n', 'steps: one step must be do = "install"'),
         (MATCH + INSTALL * 2, "steps: one step must be"),
-        (MATCH + INSTALL * (MAX_STEPS + 1), "steps: = a list of"),
-        (MATCH + '[[steps]]\ndo = "raid"\n', 'steps[0].do: = "raid": must be "inspect" or "bios"'),
+        (MATCH + INSTALL * (MAX_STEPS + 1), "steps = a list of"),
+        (MATCH + '[[steps]]\ndo = "raid"\n', 'steps[0].do = "raid": must be "inspect" or "bios"'),
         (MATCH + INSTALL + 'action = "off"\n', "steps[0].action: is no key of a step that does"),
         (MATCH + '[[steps]]\ndo = "power"\n', "steps[0].action: is missing"),
-        (MATCH + '[[steps]]\ndo = "power"\naction = "up"\n', 'steps[0].action: = "up": must be'),
+        (MATCH + '[[steps]]\ndo = "power"\naction = "up"\n', 'steps[0].action = "up": must be'),
         (MATCH + '[[steps]]\ndo = "bios"\n', "steps[0].attributes: is missing"),
-        (MATCH + '[[steps]]\ndo = "bios"\nattributes = { A = 1.5 }\n', "steps[0].attributes.A: = "),
+        (MATCH + '[[steps]]\ndo = "bios"\nattributes = { A = 1.5 }\n', "steps[0].attributes.A = "),
         (
             MATCH + '[[steps]]\ndo = "bios"\nattributes = { A = "{{ node.name }}" }\n',
-            'steps[0].attributes.A: = "{{ node.name }}": only {{ vars.NAME }} is filled in',
+            'steps[0].attributes.A = "{{ node.name }}": only {{ vars.NAME }} is filled in',
         ),
         (
             MATCH + '[[steps]]\ndo = "bios"\nattributes = { SetupPassword = "x" }\n',
@@ -163,7 +163,7 @@ class TestVariables:
         written(folder, "compute", WHOLE.replace("threads =", "others ="))
         with pytest.raises(ConfigError) as caught:
             deploy_of(node(role="compute"), load_templates([folder]))
-        told = 'compute.toml: steps[1].attributes.LogicalProc: = "{{ vars.threads }}": node n1: var'
+        told = 'compute.toml: steps[1].attributes.LogicalProc = "{{ vars.threads }}": node n1: var'
         assert told in str(caught.value)
 
     def test_a_secret_one_is_refused_without_its_value(self, folder: Path) -> None:

@@ -365,4 +365,4 @@ def test_one_interface_can_be_named(runner: CliRunner, monkeypatch: pytest.Monke
     assert [one.interfaces for one in asked] == [("lo",)]
     done = runner.invoke(command.doctor, ["--interface", "nope9"])
     assert isinstance(done.exception, ConfigError)
-    assert '--interface: = "nope9": no such interface' in str(done.exception)
+    assert '--interface = "nope9": no such interface' in str(done.exception)

@@ -178,7 +178,7 @@ def test_without_root_it_says_what_it_could_not_see(healthy: Site) -> None:
 def test_an_interface_that_is_not_there_is_a_usage_error(lan: Lan) -> None:
     done = site_on(lan).netboot("doctor", "--interface", "eth9", check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith('netboot: command line: --interface: = "eth9": no such interface')
+    assert done.stderr.startswith('netboot: command line: --interface = "eth9": no such interface')
 
 
 def test_a_cable_that_was_pulled_is_a_problem_and_nothing_else_breaks(lan: Lan) -> None:

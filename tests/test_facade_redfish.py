@@ -544,7 +544,7 @@ class TestConfiguration:
             if text is not None:
                 file.write_text(text)
             wrong = changed(settings, certificate=str(file), key=str(file))
-            with pytest.raises(ConfigError, match=r"redfish_facade\.certificate: = .*own\.pem"):
+            with pytest.raises(ConfigError, match=r"redfish_facade\.certificate = .*own\.pem"):
                 certificate_of(wrong)
 
 

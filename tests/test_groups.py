@@ -197,11 +197,11 @@ class TestShapes:
         ("raw", "line"),
         [
             ({"labels": {"rack": None}}, "labels: group rack needs a label that chooses its nodes"),
-            ({"labels": {"a b": "x"}}, 'labels."a b": = "a b": must be a label'),
-            ({"profile": "x"}, 'profile: = "x": must be a known profile: local'),
-            ({"vars": {"a-b": ""}}, 'vars.a-b: = "a-b": must be a variable\'s name'),
+            ({"labels": {"a b": "x"}}, 'labels."a b" = "a b": must be a label'),
+            ({"profile": "x"}, 'profile = "x": must be a known profile: local'),
+            ({"vars": {"a-b": ""}}, 'vars.a-b = "a-b": must be a variable\'s name'),
             ({"vars": {f"v{n}": "" for n in range(256)}}, "vars: would be 260; at most 256 are"),
-            ({"priority": 10**9}, "priority: = 1000000000: must be an integer from -1000000 to"),
+            ({"priority": 10**9}, "priority = 1000000000: must be an integer from -1000000 to"),
             ({"name": "x"}, "name: is no known key; allowed here: labels, profile, vars, priority"),
         ],
     )
@@ -212,7 +212,7 @@ class TestShapes:
 
     @pytest.mark.parametrize("name", ["", "A", "a b", "a.b", "-a", "x" * 64])
     def test_a_name_that_cannot_be(self, name: str) -> None:
-        with pytest.raises(ConfigError, match=r"^F: name: = .*: must be a host name without dots"):
+        with pytest.raises(ConfigError, match=r"^F: name = .*: must be a host name without dots"):
             new_group(name, "F")
 
 

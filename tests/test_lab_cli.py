@@ -96,7 +96,7 @@ def test_up_status_exec_down(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None
     refused = netboot("exec", "--host", "n3", NAME, "true", check=False)
     assert (refused.returncode, refused.stderr) == (
         2,
-        "netboot: command line: --host: = n3: must be one of server, n1, n2\n",
+        "netboot: command line: --host = n3: must be one of server, n1, n2\n",
     )
 
     pid = process()

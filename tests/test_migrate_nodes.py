@@ -40,8 +40,8 @@ class TestProfiles:
     @pytest.mark.parametrize(
         ("maps", "problem"),
         [
-            ({"y": "local"}, '--map: = "y": no machine boots that; booted: x'),
-            ({"x": "nope"}, '--map: = "nope": must be a known profile'),
+            ({"y": "local"}, '--map = "y": no machine boots that; booted: x'),
+            ({"x": "nope"}, '--map = "nope": must be a known profile'),
         ],
     )
     def test_a_mapping_of_nothing_is_refused(self, maps: dict[str, str], problem: str) -> None:
@@ -49,7 +49,7 @@ class TestProfiles:
             plan(machine("a", M1, boots=("x",)), **maps)
 
     def test_an_unknown_profile_is_refused_before_anything_is_written(self) -> None:
-        with pytest.raises(ConfigError, match='--profile: = "nope": must be a known profile'):
+        with pytest.raises(ConfigError, match='--profile = "nope": must be a known profile'):
             plan(machine("a", M1), profile="nope")
 
     def test_what_is_mapped_needs_no_note(self) -> None:

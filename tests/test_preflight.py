@@ -55,6 +55,6 @@ def test_a_rule_for_unknown_machines_that_is_no_profile_is_told_before_anything_
 ) -> None:
     wrong = replace(settings, dhcp=config.Dhcp(unknown="install"))
     said: list[str] = []
-    with pytest.raises(ConfigError, match=r'dhcp\.unknown: = "install": must be a known profile:'):
+    with pytest.raises(ConfigError, match=r'dhcp\.unknown = "install": must be a known profile:'):
         preflight.survey(wrong, said.append)
     assert not said

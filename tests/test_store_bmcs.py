@@ -152,7 +152,7 @@ class TestChanged:
     def test_a_file_s_login_does_not_go_to_another_host_by_itself(self, site: Site) -> None:
         site.add(bmc=BMC)
         moved = {"address": "redfish://bmc2", "user": "root"}
-        with pytest.raises(ConfigError, match=r"\[0\]\.bmc\.address: = .*say both again"):
+        with pytest.raises(ConfigError, match=r"\[0\]\.bmc\.address = .*say both again"):
             site.import_(entry(bmc=moved))
         site.import_(entry(bmc=moved | {"password": "plain:other"}))
         assert site.password() == "other"

@@ -37,18 +37,18 @@ LINE = "must be one line of at most 4096 printable characters"
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no node": (
         3,
-        "[3]: = 3: must be a table with the keys name, macs, profile, labels, vars, uuid",
+        "[3] = 3: must be a table with the keys name, macs, profile, labels, vars, uuid",
     ),
     "unknown key": (GOOD | {"mac": M1}, "[3].mac: is no known key; allowed here: name, macs,"),
     "no name": ({"macs": [M1], "profile": "local"}, f"[3].name: is missing; {HOST}"),
-    "capital": (GOOD | {"name": "N1"}, f'[3].name: = "N1": {HOST}'),
-    "dot": (GOOD | {"name": "n1.example"}, f'[3].name: = "n1.example": {HOST}'),
-    "hyphen at the end": (GOOD | {"name": "n1-"}, f'[3].name: = "n1-": {HOST}'),
-    "long name": (GOOD | {"name": "n" * 64}, f'[3].name: = "{"n" * 60}…": {HOST}'),
-    "line end": (GOOD | {"name": "n1\n"}, f'[3].name: = "n1\\n": {HOST}'),
+    "capital": (GOOD | {"name": "N1"}, f'[3].name = "N1": {HOST}'),
+    "dot": (GOOD | {"name": "n1.example"}, f'[3].name = "n1.example": {HOST}'),
+    "hyphen at the end": (GOOD | {"name": "n1-"}, f'[3].name = "n1-": {HOST}'),
+    "long name": (GOOD | {"name": "n" * 64}, f'[3].name = "{"n" * 60}…": {HOST}'),
+    "line end": (GOOD | {"name": "n1\n"}, f'[3].name = "n1\\n": {HOST}'),
     "a name like a MAC": (
         GOOD | {"name": "525400000001"},
-        '[3].name: = "525400000001": must not be a MAC address',
+        '[3].name = "525400000001": must not be a MAC address',
     ),
     "no identity": (
         GOOD | {"macs": []},
@@ -56,44 +56,44 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "too many MACs": (
         GOOD | {"macs": [f"52:54:00:00:00:{n:02x}" for n in range(65)]},
-        "[3].macs: = a list of 65: must be a list of at most 64 MAC addresses such as",
+        "[3].macs = a list of 65: must be a list of at most 64 MAC addresses such as",
     ),
-    "bad UUID": (GOOD | {"uuid": "x"}, '[3].uuid: = "x": must be a UUID such as'),
+    "bad UUID": (GOOD | {"uuid": "x"}, '[3].uuid = "x": must be a UUID such as'),
     "nobody's UUID": (
         GOOD | {"uuid": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"},
-        '[3].uuid: = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": is what firmware says that',
+        '[3].uuid = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": is what firmware says that',
     ),
     "everybody's serial": (
         GOOD | {"serial": "To be filled by O.E.M."},
-        '[3].serial: = "To be filled by O.E.M.": is what vendors leave where nothing was filled in',
+        '[3].serial = "To be filled by O.E.M.": is what vendors leave where nothing was filled in',
     ),
-    "no serial": (GOOD | {"serial": ""}, '[3].serial: = "": must be 1 to 64 printable ASCII'),
-    "asset tag": (GOOD | {"asset_tag": "é"}, '[3].asset_tag: = "é": must be 1 to 64 printable'),
+    "no serial": (GOOD | {"serial": ""}, '[3].serial = "": must be 1 to 64 printable ASCII'),
+    "asset tag": (GOOD | {"asset_tag": "é"}, '[3].asset_tag = "é": must be 1 to 64 printable'),
     "loader": (
         GOOD | {"loader": "../x.efi"},
-        '[3].loader: = "../x.efi": must be a loader\'s name such as ipxe.efi or arm64/ipxe.efi',
+        '[3].loader = "../x.efi": must be a loader\'s name such as ipxe.efi or arm64/ipxe.efi',
     ),
-    "bad MAC": (GOOD | {"macs": [M1, "x"]}, f'[3].macs[1]: = "x": {MAC}'),
-    "mixed MAC": (GOOD | {"macs": ["52:54-00:00:00:01"]}, "[3].macs[0]: = "),
+    "bad MAC": (GOOD | {"macs": [M1, "x"]}, f'[3].macs[1] = "x": {MAC}'),
+    "mixed MAC": (GOOD | {"macs": ["52:54-00:00:00:01"]}, "[3].macs[0] = "),
     "multicast": (
         GOOD | {"macs": ["01:00:5e:00:00:01"]},
         "[3].macs[0]: '01:00:5e:00:00:01' is a multicast address;",
     ),
-    "MAC twice": (GOOD | {"macs": [M1, M1.upper()]}, f'[3].macs[1]: = "{M1}": is there twice'),
+    "MAC twice": (GOOD | {"macs": [M1, M1.upper()]}, f'[3].macs[1] = "{M1}": is there twice'),
     "profile": (
         GOOD | {"profile": "debian"},
-        '[3].profile: = "debian": must be a known profile: debian-12, local',
+        '[3].profile = "debian": must be a known profile: debian-12, local',
     ),
-    "label": (GOOD | {"labels": {"a b": "x"}}, '[3].labels."a b": = "a b": must be a label: 1 to'),
-    "label's value": (GOOD | {"labels": {"a": "x y"}}, '[3].labels.a: = "x y": must be a label\'s'),
-    "variable": (GOOD | {"vars": {"a-b": "x"}}, f'[3].vars.a-b: = "a-b": {VAR}'),
-    "two lines": (GOOD | {"vars": {"a": "x\ny"}}, f'[3].vars.a: = "x\\ny": {LINE}'),
-    "escape": (GOOD | {"vars": {"a": "\x1b[2J"}}, f'[3].vars.a: = "\\x1b[2J": {LINE}'),
-    "surrogate": (GOOD | {"vars": {"a": "\udc80"}}, f'[3].vars.a: = "\\udc80": {LINE}'),
-    "no text": (GOOD | {"vars": {"a": 1}}, f"[3].vars.a: = 1: {LINE}"),
+    "label": (GOOD | {"labels": {"a b": "x"}}, '[3].labels."a b" = "a b": must be a label: 1 to'),
+    "label's value": (GOOD | {"labels": {"a": "x y"}}, '[3].labels.a = "x y": must be a label\'s'),
+    "variable": (GOOD | {"vars": {"a-b": "x"}}, f'[3].vars.a-b = "a-b": {VAR}'),
+    "two lines": (GOOD | {"vars": {"a": "x\ny"}}, f'[3].vars.a = "x\\ny": {LINE}'),
+    "escape": (GOOD | {"vars": {"a": "\x1b[2J"}}, f'[3].vars.a = "\\x1b[2J": {LINE}'),
+    "surrogate": (GOOD | {"vars": {"a": "\udc80"}}, f'[3].vars.a = "\\udc80": {LINE}'),
+    "no text": (GOOD | {"vars": {"a": 1}}, f"[3].vars.a = 1: {LINE}"),
     "too many": (
         GOOD | {"vars": {f"v{n}": "" for n in range(257)}},
-        "[3].vars: = a table of 257: must be a table of at most 256 variables",
+        "[3].vars = a table of 257: must be a table of at most 256 variables",
     ),
 }
 
@@ -108,11 +108,11 @@ def test_a_mistake_names_key_value_and_what_is_allowed(name: str) -> None:
 
 class TestWholeFile:
     def test_what_is_no_list(self) -> None:
-        with pytest.raises(ConfigError, match=r"^F: = a table of 3: must be a list"):
+        with pytest.raises(ConfigError, match=r"^F: a table of 3: must be a list"):
             nodes_of(GOOD, "F", PROFILES)
 
     def test_a_name_twice(self) -> None:
-        with pytest.raises(ConfigError, match=r'^F: \[1\]\.name: = "n1": is there already, as \[0'):
+        with pytest.raises(ConfigError, match=r'^F: \[1\]\.name = "n1": is there already, as \[0'):
             nodes_of([GOOD, GOOD | {"macs": [M2]}], "F", PROFILES)
 
     def test_a_mac_twice_names_both_nodes(self) -> None:
@@ -185,10 +185,10 @@ class TestChange:
         [
             ({"remove_macs": [M3]}, f"remove_macs: {M3} is not one of n1's MACs"),
             ({"remove_macs": [M1, M2]}, "macs: node n1 needs a MAC, a UUID, a serial number or an"),
-            ({"uuid": "0"}, 'uuid: = "0": must be a UUID such as'),
-            ({"serial": "None"}, 'serial: = "None": is what vendors leave where nothing was'),
-            ({"add_macs": ["x"]}, f'add_macs[0]: = "x": {MAC}'),
-            ({"profile": "x"}, 'profile: = "x": must be a known profile: debian-12, local'),
+            ({"uuid": "0"}, 'uuid = "0": must be a UUID such as'),
+            ({"serial": "None"}, 'serial = "None": is what vendors leave where nothing was'),
+            ({"add_macs": ["x"]}, f'add_macs[0] = "x": {MAC}'),
+            ({"profile": "x"}, 'profile = "x": must be a known profile: debian-12, local'),
             ({"name": "n2"}, "name: is no known key; allowed here: macs, add_macs"),
             ({"vars": {f"v{n}": "" for n in range(256)}}, "vars: would be 257; at most 256 are"),
         ],

@@ -72,8 +72,8 @@ def test_a_volume_comes_is_attached_and_goes(netboot: Cli, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("add", "v1", "--target", "x", "--portal", "san"), 'target: = "x": must be an iSCSI'),
-        (("add", "v1", "--target", TARGET, "--portal", "san:0"), '--portal: = "san:0": must have'),
+        (("add", "v1", "--target", "x", "--portal", "san"), 'target = "x": must be an iSCSI'),
+        (("add", "v1", "--target", TARGET, "--portal", "san:0"), '--portal = "san:0": must have'),
         (("add", "v1", "--target", TARGET, "--portal", "san", "--chap-user", "u"), "chap_secret:"),
         (("show", "v9"), 'no volume is called "v9"'),
         (("attach", "v9", "n1"), 'no volume is called "v9"'),
