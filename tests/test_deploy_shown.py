@@ -69,7 +69,7 @@ def test_one_that_is_wrong_is_shown_and_refuses_every_installation(api: Api, fol
     path.write_text(TEMPLATE.replace('"bios"', '"raid"'))
     status, text = install(api, "n2")
     assert status == 422
-    told = f"{path}: steps[0].do: "
+    told = f"{path}: steps[0].do = "
     assert told in text
     assert api.store.jobs() == []
     assert told in api.ask("GET", "nodes/n1/explain").json()["deploy"]

@@ -208,8 +208,8 @@ class TestLayout:
         ("layout", "problem"),
         [
             ([], "layout.json: "),
-            ({"room": 0, "offsets": [1]}, "room: "),
-            ({"room": 9, "offsets": []}, "offsets: "),
+            ({"room": 0, "offsets": [1]}, "room = "),
+            ({"room": 9, "offsets": []}, "offsets = "),
             ({"room": 9, "offsets": [5, 9]}, "offsets: are not rising"),
             ({"room": 9, "offsets": [SIZE - 8]}, "or beyond the medium's end"),
         ],
