@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,11 +89,14 @@ class DashboardSite:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask the API by its socket, as an admin of this host does."""
-        transport = httpx.HTTPTransport(uds=str(self.data / "run" / "control.sock"))
-        with httpx.Client(transport=transport, timeout=PATIENCE) as client:
-            answer = client.request(method, f"http://control/api/v1/{path}", json=body)
+        answer = self._answer(method, path, body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, body: object = None) -> httpx.Response:
+        transport = httpx.HTTPTransport(uds=str(self.data / "run" / "control.sock"))
+        with httpx.Client(transport=transport, timeout=PATIENCE) as client:
+            return client.request(method, f"http://control/api/v1/{path}", json=body)
 
     @property
     def token(self) -> str:
@@ -126,10 +130,13 @@ class DashboardSite:
         (folder / "manifest.json").write_bytes(msgspec.json.encode(whole))
         (folder.parent / "current").symlink_to(folder.name)
 
+    def _removed(self, name: str) -> bool:
+        return self._answer("DELETE", f"nodes/{name}").is_success
+
     def forget_all(self) -> None:
-        """Remove every node."""
+        """Remove every node, each as soon as no job speaks to its BMC any more."""
         for node in self.ask("GET", "nodes")["nodes"]:
-            self.ask("DELETE", f"nodes/{node['name']}")
+            await_(partial(self._removed, node["name"]), "its removal")
 
 
 class BootLink:

@@ -17,11 +17,13 @@ from alembic.script import ScriptDirectory
 
 from netboot.errors import ConfigError, OperationError
 from netboot.model import Mac, Node
+from netboot.store import database
 from netboot.store.database import MIGRATIONS
 from netboot.store.schema import HEAD, REVISIONS, metadata
 from netboot.store.shapes import Conflict, Imported, NodeChange, Unknown
 from netboot.store.sqlite import engine_for
 from netboot.store.store import Store
+from tests import new_stores
 
 UUID = "4c4c4544-004d-3510-8052-b4c04f4a3132"
 
@@ -321,6 +323,7 @@ class TestSqlite:
     def test_an_upgrade_that_breaks_off_leaves_nothing(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(database, "migrate", new_stores.migrate)
         monkeypatch.setattr("alembic.op.bulk_insert", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Store(f"sqlite:///{path}")

@@ -185,9 +185,10 @@ def _taken(work: Callable[[], object]) -> None:
             work()
         except NetbootError as error:
             future.set_exception(error)
-        except Exception as error:
-            future.set_exception(error)
-            log.exception("a reset")  # perhaps nobody waits for it any longer
+        except Exception:
+            log.exception("a reset broke")
+            broke = BmcError("netboot's own fault, which its log tells", effect_unknown=True)
+            future.set_exception(broke)
         else:
             future.set_result(None)
 
