@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from netboot.answer.withheld import without_secrets
+from netboot.events import Event, Kind
 from netboot.job import JobKind, JobState
 from netboot.model import Mac, Node
 from tests.api_site import N1, Api, api_in
+from tests.uefi_program import headers
 
+MAC = Mac("52:54:00:00:00:01")
 HASH = "$6$salt1234$" + "abcDEF./01" * 5
 SECRETS = {
     "root_password_crypted": HASH,
@@ -36,13 +39,13 @@ def explained(api: Api, path: str) -> dict[str, Any]:
     return found
 
 
-def fetched(api: Api, image: str, *names: str) -> None:
-    """An image of empty files; with none it is enough to be booted from."""
+def fetched(api: Api, image: str, *names: str, content: bytes = b"") -> None:
+    """An image of files with this content; with none it is enough to be booted from."""
     folder = api.settings.images_dir / image / "1"
     folder.mkdir(parents=True)
     for name in names:
-        (folder / name).touch()
-    entry = {"sha256": sha256().hexdigest(), "size": 0, "member": "x"}
+        (folder / name).write_bytes(content)
+    entry = {"sha256": sha256(content).hexdigest(), "size": len(content), "member": "x"}
     manifest = {
         "image": image,
         "version": "1",
@@ -77,6 +80,25 @@ def test_how_the_machine_speaks_may_be_said(api: Api) -> None:
     assert explained(api, "nodes/n1/explain?firmware=ipxe")["verdict"] == "script"
     assert explained(api, "nodes/n1/explain?arch=0")["loader"] == "undionly.kpxe"
     assert explained(api, "explain?mac=525400000001&arch=0x0b")["loader"].startswith("arm64/")
+
+
+def test_a_machine_is_taken_for_the_kind_that_it_last_was(api: Api) -> None:
+    api.ask("POST", "nodes", json=N1 | {"profile": "local"})
+    bios: dict[str, str | int] = {"arch": 0, "firmware": "bios"}
+    by_ipxe = bios | {"firmware": "ipxe"}
+    heard = [Event(Kind.DISCOVER, MAC, "n1", "", said, 1.0) for said in (bios, by_ipxe)]
+    api.store.append_events(heard)
+    for path in ("nodes/n1/explain", f"explain?mac={MAC}", f"nodes/n1/explain?mac={MAC}"):
+        assert explained(api, path)["loader"] == "undionly.kpxe"
+    assert explained(api, "nodes/n1/explain?arch=7")["loader"] == "snponly.efi"
+
+
+def test_a_kernel_for_another_processor_is_said_where_the_kind_is_known(api: Api) -> None:
+    fetched(api, "debian-12", "linux", "initrd.gz", content=headers(0xAA64))
+    api.ask("POST", "nodes", json=N1)
+    assert "is for arm64" not in explained(api, "nodes/n1/explain")["problem"]
+    known = explained(api, "nodes/n1/explain?arch=7")["problem"]
+    assert known == "image debian-12 is for arm64, and cannot start on UEFI x64"
 
 
 def test_a_machine_nobody_registered(api: Api) -> None:

@@ -1,6 +1,5 @@
 """A kernel for another processor than the machine's is told before it is tried."""
 
-import struct
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,16 @@ from netboot.snapshot import Snapshot
 from netboot.store.store import Store
 from tests.cli_here import Cli
 from tests.doctor_site import SIZE, make_images
+from tests.uefi_program import headers
 
 X64, ARM64 = 0x8664, 0xAA64
 M1 = Mac("52:54:00:00:00:01")
 HEARD = Event(Kind.DISCOVER, M1, "n1", "", {"arch": 7, "firmware": "uefi"}, 1_795_000_000.0)
 
 
-def program(made_for: int) -> bytes:
-    """The headers of a kernel that is a program for UEFI too."""
-    coff = struct.pack("<HH3I2H", made_for, 0, 0, 0, 0, 0, 0)
-    return b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + coff
-
-
 def image(folder: Path, *made_for: int) -> Image:
     files = {"initrd.gz": b"\x1f\x8b"}
-    files |= {f"linux{number}": program(kind) for number, kind in enumerate(made_for)}
+    files |= {f"linux{number}": headers(kind) for number, kind in enumerate(made_for)}
     for name, content in files.items():
         (folder / name).write_bytes(content)
     held = {name: ImageFile(name, folder / name, len(files[name]), "0" * 64) for name in files}
@@ -84,7 +78,7 @@ def test_explain_says_so_of_a_machine_whose_kind_is_known(
     file = tmp_path / "netboot.toml"
     file.write_text(f'[server]\ndata_dir = "{tmp_path}/data"\n')
     held = make_images(tmp_path / "data" / "images")
-    (held / "debian-12" / "current" / "linux").write_bytes(program(ARM64).ljust(SIZE, b"\0"))
+    (held / "debian-12" / "current" / "linux").write_bytes(headers(ARM64).ljust(SIZE, b"\0"))
     with Store(f"sqlite:///{tmp_path}/data/netboot.db") as store:
         store.add(Node("n1", (M1,), "debian-12"))
         store.add(Node("n2", (Mac("52:54:00:00:00:02"),), "debian-12"))

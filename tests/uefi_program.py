@@ -97,6 +97,12 @@ def program(sections: dict[str, bytes]) -> bytes:
     return whole.ljust(-(-len(whole) // 8) * 8, b"\0")
 
 
+def headers(made_for: int) -> bytes:
+    """What a program begins with; ``made_for`` is the Machine of its COFF header."""
+    coff = struct.pack("<HH3I2H", made_for, 0, 0, 0, 0, 0, 0)
+    return b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + coff
+
+
 def shim(
     vendor: x509.Certificate | None,
     *,

@@ -1,23 +1,17 @@
 """``netboot explain``: what a machine would be told, and why, with no machine present."""
 
-from dataclasses import replace
-from typing import Any
-
 import click
 import msgspec
 
 from netboot.answer.profiles import load_profiles
 from netboot.cli.main import settings
-from netboot.clients import KINDS, kind_of
-from netboot.config import Settings
+from netboot.clients import kind_of
 from netboot.control.explained import NO_MAC, Explained, Explainer, client_as, client_of
 from netboot.control.inventory import COMMAND_LINE, Inventory, open_inventory
+from netboot.control.last_heard import BEFORE_A_LOADER, LOOKED_BACK, as_heard
 from netboot.decision import Verdict
-from netboot.events import Kind
 from netboot.guide import to_install
-from netboot.media import library
-from netboot.media.foreign import foreign
-from netboot.model import Client, Firmware, Profile
+from netboot.model import Client, Firmware
 from netboot.snapshot import Snapshot
 from netboot.store.shapes import mac_of
 from netboot.store.volume_shapes import volume_without_secret
@@ -27,9 +21,6 @@ _ANSWERS = {
     Verdict.LOADER: "its loader",
     Verdict.SCRIPT: "its iPXE script",
 }
-_BEFORE_A_LOADER = frozenset(set(Firmware) - {Firmware.IPXE, Firmware.GRUB})
-_LOOKED_BACK = 1000
-"""Events in which a machine's newest DISCOVER is looked for."""
 
 
 @click.command()
@@ -57,16 +48,14 @@ def explain(
     """Say what the machine NAME_OR_MAC would be told, and why."""
     found = settings(ctx)
     with open_inventory(found) as inventory:
-        client, is_sure = _client(inventory, name_or_mac, arch, firmware)
+        client, kind_is_known = _client(inventory, name_or_mac, arch, firmware)
         volumes = {
             one.node: volume_without_secret(one) for one in inventory.volumes.list() if one.node
         }
         snapshot = Snapshot(0, tuple(inventory.list()), tuple(inventory.groups()), volumes)
     profiles = load_profiles(found.templates)
-    said = Explainer(found, lambda: profiles).explain(client, snapshot)
-    if is_sure and not said.problem and said.profile is not None:
-        problem = _foreign(found, profiles[said.profile], client)
-        said = msgspec.structs.replace(said, problem=problem)
+    explainer = Explainer(found, lambda: profiles)
+    said = explainer.explain(client, snapshot, kind_is_known=kind_is_known)
     if as_json:
         click.echo(msgspec.json.encode(said))
         return
@@ -94,26 +83,9 @@ def _client(
         address = node.macs[0] if node.macs else NO_MAC
         client = client_as(node, client_of(address, arch, firmware, COMMAND_LINE, keys))
     if arch is None and firmware is None:
-        heard = _heard(inventory, name_or_mac)
-        return replace(client, **heard), bool(heard)
-    return client, arch is not None or firmware in _BEFORE_A_LOADER
-
-
-def _heard(inventory: Inventory, name_or_mac: str) -> dict[str, Any]:
-    """What the machine's newest DISCOVER as firmware says of its kind; empty where none is kept."""
-    for record in reversed(inventory.timeline(name_or_mac, None, _LOOKED_BACK)):
-        event = record.event
-        firmware = str(event.data.get("firmware", ""))
-        if event.kind is Kind.DISCOVER and firmware in _BEFORE_A_LOADER:
-            return {"arch": event.data["arch"], "firmware": Firmware(firmware)}
-    return {}
-
-
-def _foreign(found: Settings, profile: Profile, client: Client) -> str:
-    images = {image.name: image for image in library.installed(found.images_dir)}
-    made_for = foreign(images.get(profile.image or ""), client.arch)
-    kind = KINDS[client.arch].name if made_for else ""
-    return made_for and f"image {profile.image} is for {made_for}, and cannot start on {kind}"
+        known = as_heard(client, inventory.timeline(name_or_mac, None, LOOKED_BACK))
+        return known or client, known is not None
+    return client, arch is not None or firmware in BEFORE_A_LOADER
 
 
 def _answer(said: Explained) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Query, Response
 from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import reply
 from netboot.control.explained import NO_MAC, Explained, Explainer, client_as, client_of
+from netboot.control.last_heard import BEFORE_A_LOADER, LOOKED_BACK, as_heard
 from netboot.control.spec import spec
 from netboot.model import Client, Firmware
 
@@ -23,7 +24,7 @@ ArchAsked = Annotated[
     str | None,
     Query(
         pattern=r"^(0|[1-9][0-9]{0,4}|0[xX][0-9A-Fa-f]{1,4})$",
-        description="DHCP option 93: a number such as 7 or 0x0b; 7 where none is given.",
+        description="DHCP option 93: a number such as 7 or 0x0b; else what it said last, else 7.",
     ),
 ]
 FirmwareAsked = Annotated[
@@ -40,7 +41,8 @@ def add_explain(app: FastAPI, desk: Desk) -> None:
         mac: MacAsked, arch: ArchAsked = None, firmware: FirmwareAsked = None
     ) -> Response:
         """What the machine with this address would be told, and why."""
-        return await told(client_of(mac, arch, firmware, SOURCE, _KEYS))
+        client = client_of(mac, arch, firmware, SOURCE, _KEYS)
+        return await told(client, client.mac, arch, firmware)
 
     @app.get("/api/v1/nodes/{name}/explain", **spec(gives=Explained, fails=(404,)))
     async def explain_node(
@@ -52,8 +54,18 @@ def add_explain(app: FastAPI, desk: Desk) -> None:
         """What a node would be told, and why: its script, and its answer files without secrets."""
         node = await asyncio.to_thread(desk.store.get, name, SOURCE)
         address = mac or (node.macs[0] if node.macs else NO_MAC)
-        return await told(client_as(node, client_of(address, arch, firmware, SOURCE, _KEYS)))
+        client = client_as(node, client_of(address, arch, firmware, SOURCE, _KEYS))
+        return await told(client, mac or name, arch, firmware)
 
-    async def told(client: Client) -> Response:
-        snapshot = await asyncio.to_thread(desk.store.snapshot)
-        return reply(await asyncio.to_thread(explainer.explain, client, snapshot))
+    async def told(
+        client: Client, who: str, arch: str | None, firmware: Firmware | None
+    ) -> Response:
+        def explained() -> Explained:
+            known = client if arch is not None or firmware in BEFORE_A_LOADER else None
+            if arch is None and firmware is None:
+                known = as_heard(client, desk.store.timeline(who, None, LOOKED_BACK, SOURCE))
+            return explainer.explain(
+                known or client, desk.store.snapshot(), kind_is_known=known is not None
+            )
+
+        return reply(await asyncio.to_thread(explained))

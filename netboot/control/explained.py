@@ -19,13 +19,14 @@ from netboot.answer.script import render_script, subject
 from netboot.answer.signed import refuse_unsigned
 from netboot.answer.told import told
 from netboot.answer.withheld import withheld, without_secrets
-from netboot.clients import usual_firmware
+from netboot.clients import kind_of, usual_firmware
 from netboot.config import Settings
 from netboot.control.deploys import deploy_said
 from netboot.decision import Decision, Learned
 from netboot.errors import ConfigError, NotBootable
 from netboot.matching import Match
 from netboot.media import library, mirror
+from netboot.media.foreign import foreign
 from netboot.model import Arch, Client, Firmware, Image, Node, Profile, Server, parse_mac
 from netboot.policy import Rules, decide
 from netboot.secure_boot.chain import Judged, judge
@@ -103,8 +104,16 @@ class Explainer:
         self._alone = threading.Lock()
         self._mirror: str | None = None
 
-    def explain(self, client: Client, snapshot: Snapshot) -> Explained:
-        """What ``client`` would be told."""
+    def explain(
+        self, client: Client, snapshot: Snapshot, *, kind_is_known: bool = False
+    ) -> Explained:
+        """What ``client`` would be told.
+
+        Args:
+            client: the machine.
+            snapshot: the nodes and groups there are.
+            kind_is_known: that its firmware is of the client's kind, and not only taken to be.
+        """
         match = snapshot.match(client)
         facade = self._settings.redfish_facade.members
         images = library.installed(self._settings.images_dir)
@@ -124,6 +133,9 @@ class Explainer:
             found = msgspec.structs.replace(
                 found, reasons=_with_volume(found.reasons, volume, node)
             )
+        if kind_is_known:
+            problem = _foreign(rules.profiles[decision.profile], images, client)
+            found = msgspec.structs.replace(found, problem=problem)
         try:
             with self._alone:
                 return self._with_files(found, client, node, rules, volume, images)
@@ -193,6 +205,14 @@ class Explainer:
         except (OSError, ValueError):
             return learning.NOTHING
         return lessons.get(client.mac, learning.NOTHING)
+
+
+def _foreign(profile: Profile, held: Iterable[Image], client: Client) -> str:
+    """Why what the profile starts cannot run on the machine; "" where it may."""
+    images = {image.name: image for image in held}
+    made_for = foreign(images.get(profile.image or ""), client.arch)
+    kind = kind_of(client).name
+    return made_for and f"image {profile.image} is for {made_for}, and cannot start on {kind}"
 
 
 def _with_volume(reasons: tuple[str, ...], volume: Volume, node: Node) -> tuple[str, ...]:
