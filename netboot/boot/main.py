@@ -137,7 +137,6 @@ class BootProgram:
         self._drops = DropReport([part.drops for part in parts])
         self._stamp: object = None
         self._profiles_stamp: object = stamp(settings.templates)
-        self._judgement = UNDER_WAY
         rules = _rules(settings, console.line)
         self._machines.rules = replace(rules, signed=UNDER_WAY.loaders)
 
@@ -256,9 +255,10 @@ class BootProgram:
         self._profiles_stamp = found
         try:
             rules = _rules(self._settings, self._console.line)
-            there = self._machines.rules.loaders
-            signed, kernels = self._judgement.loaders, self._judgement.kernels
-            self._machines.rules = replace(rules, signed=signed, kernels=kernels, loaders=there)
+            now = self._machines.rules
+            self._machines.rules = replace(
+                rules, signed=now.signed, kernels=now.kernels, loaders=now.loaders
+            )
         except ConfigError as problem:
             self._console.line(f"{problem}; the profiles before are kept")
 
@@ -277,7 +277,6 @@ class BootProgram:
         self._reactor.callFromThread(self._judged, judge(images))
 
     def _judged(self, judged: Judged) -> None:
-        self._judgement = judged
         for name in sorted(judged.shims):
             if problem := judged.loaders[name]:
                 self._console.line(f"no machine with Secure Boot will start {name}: it {problem}")

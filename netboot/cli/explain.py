@@ -1,5 +1,7 @@
 """``netboot explain``: what a machine would be told, and why, with no machine present."""
 
+from functools import partial
+
 import click
 import msgspec
 
@@ -8,7 +10,7 @@ from netboot.cli.main import settings
 from netboot.clients import kind_of
 from netboot.control.explained import NO_MAC, Explained, Explainer, client_as, client_of
 from netboot.control.inventory import COMMAND_LINE, Inventory, open_inventory
-from netboot.control.last_heard import BEFORE_A_LOADER, LOOKED_BACK, as_heard
+from netboot.control.last_heard import LOOKED_BACK, kind_of_machine
 from netboot.decision import Verdict
 from netboot.guide import to_install
 from netboot.model import Client, Firmware
@@ -82,10 +84,8 @@ def _client(
         node = inventory.get(name_or_mac)
         address = node.macs[0] if node.macs else NO_MAC
         client = client_as(node, client_of(address, arch, firmware, COMMAND_LINE, keys))
-    if arch is None and firmware is None:
-        known = as_heard(client, inventory.timeline(name_or_mac, None, LOOKED_BACK))
-        return known or client, known is not None
-    return client, arch is not None or firmware in BEFORE_A_LOADER
+    newest = partial(inventory.timeline, name_or_mac, None, LOOKED_BACK)
+    return kind_of_machine(client, arch, firmware, newest)
 
 
 def _answer(said: Explained) -> str:

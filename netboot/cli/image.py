@@ -14,7 +14,7 @@ import msgspec
 from netboot.answer.catalogue import SECURE_BOOT
 from netboot.checked import Checked
 from netboot.cli.commands import Commands
-from netboot.cli.main import EXIT_FAILED, settings
+from netboot.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, settings
 from netboot.cli.progress import megabytes, shown, timed
 from netboot.errors import ConfigError
 from netboot.media import build as system
@@ -27,7 +27,6 @@ from netboot.media.shelf import listed, missing, titles
 from netboot.model import SIGNED_FOLDER
 from netboot.secure_boot.chain import judge
 
-EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 

@@ -1,6 +1,7 @@
 """What a machine would be told now, and why, over the operator's API."""
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
@@ -8,7 +9,7 @@ from fastapi import FastAPI, Query, Response
 from netboot.control.desk import SOURCE, Desk
 from netboot.control.exchange import reply
 from netboot.control.explained import NO_MAC, Explained, Explainer, client_as, client_of
-from netboot.control.last_heard import BEFORE_A_LOADER, LOOKED_BACK, as_heard
+from netboot.control.last_heard import LOOKED_BACK, kind_of_machine
 from netboot.control.spec import spec
 from netboot.model import Client, Firmware
 
@@ -61,11 +62,8 @@ def add_explain(app: FastAPI, desk: Desk) -> None:
         client: Client, who: str, arch: str | None, firmware: Firmware | None
     ) -> Response:
         def explained() -> Explained:
-            known = client if arch is not None or firmware in BEFORE_A_LOADER else None
-            if arch is None and firmware is None:
-                known = as_heard(client, desk.store.timeline(who, None, LOOKED_BACK, SOURCE))
-            return explainer.explain(
-                known or client, desk.store.snapshot(), kind_is_known=known is not None
-            )
+            newest = partial(desk.store.timeline, who, None, LOOKED_BACK, SOURCE)
+            machine, is_known = kind_of_machine(client, arch, firmware, newest)
+            return explainer.explain(machine, desk.store.snapshot(), kind_is_known=is_known)
 
         return reply(await asyncio.to_thread(explained))
