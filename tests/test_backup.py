@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from netboot.bmc.address import parse_address
 from netboot.bmc.model import BootTarget, Hardware, Rung
 from netboot.cli.main import main
-from netboot.control.lock import DataLock
+from netboot.control.lock import lock_to_serve
 from netboot.errors import ConfigError, OperationError
 from netboot.events import Event, Kind
 from netboot.job import JobKind, JobState
@@ -401,7 +401,7 @@ class TestCommand:
     def test_it_is_refused_while_netboot_serves(self, run: "Run", tmp_path: Path) -> None:
         file = tmp_path / "a.backup"
         run("node", "add", "n1", "--mac", M1, "--profile", "local")
-        with DataLock(tmp_path / "data" / "run"):
+        with lock_to_serve(tmp_path / "data" / "run"):
             assert run("backup", file)[0] == 0
             code, _, err = run("restore", file, "--replace")
         assert code == 2

@@ -12,7 +12,7 @@ import pytest
 
 from netboot import config
 from netboot.control import inventory
-from netboot.control.lock import DataLock
+from netboot.control.lock import lock_for_command, lock_to_serve
 from netboot.errors import ConfigError
 from tests.cli_here import Cli
 from tests.waiting import await_
@@ -329,7 +329,7 @@ class TestWayIn:
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with DataLock(settings.run_dir):
+            with lock_for_command(settings.run_dir):
                 held.set()
                 done.wait(0.2)
 
@@ -346,7 +346,7 @@ class TestWayIn:
         monkeypatch.setattr(inventory, "PATIENCE", 0.1)
         settings = config.load(configured(tmp_path), {})
         with (
-            DataLock(settings.run_dir),
+            lock_to_serve(settings.run_dir),
             pytest.raises(ConfigError, match=r"is in use by process \d+"),
             inventory.open_inventory(settings),
         ):

@@ -151,7 +151,7 @@ def boot(site: Site) -> Iterator[Boot]:
 class TestDoors:
     def test_each_socket_is_open_to_those_it_is_for(self, site: Site) -> None:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in site.run.iterdir()}
-        ours = {"lock": 0o600, "owner": 0o600}
+        ours = {"lock": 0o600, "owner": 0o600, "serving": 0o600}
         assert modes == {"boot.sock": 0o600, "control.sock": 0o660, **ours}
         assert stat.S_IMODE(site.data.stat().st_mode) == 0o710
 
@@ -169,7 +169,7 @@ class TestDoors:
         assert said.json() == {"name": "admin", "role": "admin"}
 
     def test_a_second_one_says_who_is_there(self, site: Site) -> None:
-        pid = (site.run / "lock").read_text().strip()
+        pid = (site.run / "serving").read_text().strip()
         second = subprocess.run(
             [sys.executable, "-m", "netboot.control", "--config", site.config],
             capture_output=True,
@@ -178,7 +178,7 @@ class TestDoors:
         )
         assert second.returncode == 2
         assert second.stderr == (
-            f"netboot: {site.run / 'lock'}: {site.data} is in use by process {pid}: "
+            f"netboot: {site.run / 'serving'}: {site.data} is in use by process {pid}: "
             "netboot runs there already\n"
         )
         assert site.answers()
@@ -359,7 +359,7 @@ def test_sigterm_ends_it_soon_with_everybody_connected(tmp_path: Path) -> None:
     assert len(output.splitlines()) == 1
     assert str(site.data / "admin.token") in output
     assert token not in output
-    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner"]
+    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner", "serving"]
     assert sorted(path.name for path in site.data.iterdir()) == ["admin.token", "netboot.db", "run"]
 
 
@@ -376,7 +376,7 @@ def test_a_taken_address_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     line = f'= "127.0.0.1:{site.port}": cannot listen there: taken by '
     assert line in output
     assert re.search(holder_text, output)
-    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner"]
+    assert sorted(path.name for path in site.run.iterdir()) == ["lock", "owner", "serving"]
 
 
 BOOT_PROGRAM = """

@@ -16,7 +16,7 @@ import pytest
 from netboot.answer.catalogue import Catalogue
 from netboot.answer.profiles import load_profiles
 from netboot.config import Server, Settings
-from netboot.control.lock import DataLock
+from netboot.control.lock import lock_to_serve
 from netboot.control.sockets import listen_unix
 from netboot.doctor import (
     Context,
@@ -277,7 +277,7 @@ def test_a_file_that_is_no_store_is_said(settings: Settings) -> None:
 def test_who_has_the_data_folder_and_who_answers(settings: Settings) -> None:
     nowhere = "127.0.0.2"
     assert running.look(settings, nowhere) == Running()
-    with DataLock(settings.run_dir):
+    with lock_to_serve(settings.run_dir):
         assert running.look(settings, nowhere) == Running(pid=os.getpid())
         with listen_unix(settings.run_dir / "control.sock", 0o660):
             assert running.look(settings, nowhere) == Running(control=True, pid=os.getpid())

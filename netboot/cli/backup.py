@@ -13,7 +13,7 @@ from netboot.answer.profiles import load_profiles
 from netboot.bmc.credentials import KEY_FILE
 from netboot.cli.main import settings
 from netboot.config import Settings
-from netboot.control.lock import DataLock
+from netboot.control.lock import lock_for_command
 from netboot.control.sealed import complaint, named, unopened
 from netboot.errors import ConfigError
 from netboot.model import State
@@ -52,7 +52,7 @@ def restore(ctx: click.Context, file: Path, replace: bool) -> None:  # noqa: FBT
 
     found = settings(ctx)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(DataLock(found.run_dir))
+        stack.enter_context(lock_for_command(found.run_dir))
         for left in found.data_dir.glob(f"{_UNPACKED}*"):  # of one that was killed
             shutil.rmtree(left)
         unpacked = tempfile.TemporaryDirectory(prefix=_UNPACKED, dir=found.data_dir)

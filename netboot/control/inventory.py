@@ -31,7 +31,7 @@ from netboot.control.entries import (
     update,
 )
 from netboot.control.job_inventory import DirectJobs, Jobs
-from netboot.control.lock import DataLock, Held
+from netboot.control.lock import Held, lock_for_command
 from netboot.control.remote import Remote, client_at
 from netboot.control.volume_inventory import DirectVolumes, Volumes
 from netboot.errors import OperationError
@@ -51,8 +51,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 COMMAND_LINE = "command line"
-PATIENCE = 5.0
-"""Seconds to find a way in while somebody else holds the lock and does not listen yet."""
+PATIENCE = 15.0
+"""Seconds to find a way in while a netboot that starts, or another command, has the data folder."""
 _PAUSE = 0.05
 
 
@@ -137,7 +137,7 @@ def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[I
     with contextlib.ExitStack() as stack:
         while not _listening(path):
             try:
-                stack.enter_context(DataLock(settings.run_dir, patience=0))
+                stack.enter_context(lock_for_command(settings.run_dir, patience=0))
             except Held:
                 if time.monotonic() >= deadline:
                     raise

@@ -31,7 +31,7 @@ from netboot.control.desk import Desk
 from netboot.control.entries import safe_in
 from netboot.control.facade.opened import Facade, facade_of
 from netboot.control.link import LinkServer
-from netboot.control.lock import DataLock
+from netboot.control.lock import lock_to_serve
 from netboot.control.metrics import Metrics
 from netboot.control.news import News, Signal
 from netboot.control.peers import PeerProtocol
@@ -83,7 +83,7 @@ def run(
         ConfigError: somebody else serves this folder (``Held``), or the configuration is wrong.
         OperationError: the system or the database does not let us.
     """
-    with DataLock(settings.run_dir), _opened(settings) as store:
+    with lock_to_serve(settings.run_dir), _opened(settings) as store:
         if any(found := unopened(store, settings.data_dir)):
             log.error("%s", complaint(found, settings.data_dir))
         asyncio.run(_Control(settings, store, fetch).serve(ready))
