@@ -234,10 +234,29 @@ class TestInstallations:
         desk.boots()
         token = desk.token(desk.script())
         self.home(desk, token)
+        desk.said()
         with pytest.raises(NotServed):
             desk.plane.node_file(token, "preseed.cfg", PEER, LOCAL)
-        with pytest.raises(NotServed):
-            self.home(desk, token)
+        [(kind, why)] = desk.said()
+        assert kind is Kind.NOT_SERVED
+        assert why.startswith("its token opens nothing more: ")
+        assert "it is installed, so it starts from its disk" in why
+
+    def test_who_did_not_hear_our_answer_calls_home_again_and_that_changes_nothing(
+        self, desk: Desk
+    ) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        self.home(desk, token)
+        kept = dict(desk.machines.installations.kept())
+        desk.said()
+        self.home(desk, token)
+        assert (desk.said(), desk.machines.installations.kept()) == ([], kept)
+        desk.machines.follow(Snapshot(2, (replace(N1, state=State.INSTALLED),)))
+        self.home(desk, token)
+        assert (desk.said(), desk.machines.installations.kept()) == ([], {})
+        with pytest.raises(NotServed, match=f"belongs to {PEER}"):
+            self.home(desk, token, OTHER)
 
     def test_a_restart_of_ours_while_control_is_away_installs_nobody_again(
         self, desk: Desk, tmp_path: Path
@@ -266,8 +285,11 @@ class TestInstallations:
         before = desk.token(desk.script())
         again = replace(N1, state=State.INSTALLING, installation=2)
         desk.machines.follow(Snapshot(2, (again,)))
+        desk.said()
         with pytest.raises(NotServed, match="earlier installation"):
             self.home(desk, before)
+        line = "its token opens nothing more: it is of an earlier installation"
+        assert desk.said() == [(Kind.NOT_SERVED, line)]
         now = desk.token(desk.script())
         self.home(desk, now)
         assert "from the local disk" in desk.script()

@@ -158,8 +158,8 @@ def test_a_server_that_is_away_is_asked_again_before_the_machine_stays_on(
     shell.stub("wget", 'echo "$*" >> /log/wget; exit 4')
     shell.stub("sleep", 'echo "$*" >> /log/sleep; [ "$1" != 60 ] || exec kill $PPID')
     shell.run(script())
-    assert [path for path, _, _ in told(shell)] == ["progress", *["installed"] * 5]
-    assert shell.read("/log/sleep").split() == ["1", "2", "3", "4", "5", "60"]
+    assert [path for path, _, _ in told(shell)] == ["progress", *["installed"] * 15]
+    assert shell.read("/log/sleep").split() == [*(str(tried) for tried in range(1, 16)), "60"]
 
 
 def test_how_is_one_of_two_words() -> None:

@@ -2,15 +2,16 @@
 
 A token opens what it was made for: while its machine is to be installed or wiped (or boots with an
 answer file), for the installation it was made for, from the first address that shows it, and each
-secret file once. Once the installer called home it opens nothing; once it was given up it opens no
-file, and what it says is still heard.
+secret file once. Once the installer called home it opens nothing, and the call may be repeated, for
+our answer may have been lost; once it was given up it opens no file, and what it says is still
+heard. What a good token no longer opens is written down, for its machine waits for that.
 """
 
 from collections.abc import Callable, Mapping
 
 from netboot.answer.answers import SECRET_FILES
 from netboot.answer.san import CHAP_FILE, failures
-from netboot.answer.tokens import Tokens
+from netboot.answer.tokens import Grant, Tokens
 from netboot.boot.machines import Machines
 from netboot.boot.personal import Personal
 from netboot.errors import NotBootable, NotServed
@@ -93,6 +94,8 @@ class Bearers:
         Raises:
             NotServed: the token is not good.
         """
+        if last and self._is_heard(token, peer):
+            return
         client, erases = self._reporter(token)
         mac, node = client.mac, self._machines.node(client)
         self._shown(mac, peer)
@@ -110,6 +113,21 @@ class Bearers:
             self._machines.record(Kind.FAILED, mac, failed)
         else:
             self._machines.record(Kind.PROGRESS, mac, detail or "it is at work", **said)
+
+    def _is_heard(self, token: str, peer: str) -> bool:
+        """Whether this boot has called home before: it does again where our answer was lost.
+
+        Raises:
+            NotServed: it is no token, or another boot's address shows it.
+        """
+        grant = self._tokens.check(token)
+        node = self._machines.node(self._machines.as_loaded(grant.mac))
+        shown = node is not None and node.state is State.INSTALLED
+        done = shown or self._machines.installations.is_done(grant.mac, node)
+        if not done or grant.installation != _installation(node):
+            return False
+        self._shown(grant.mac, peer)
+        return True
 
     def _failure(self, node: Node | None, query: Mapping[str, str]) -> str:
         """How a boot from the node's volume failed, as its script says; "" where it does not."""
@@ -142,15 +160,28 @@ class Bearers:
         """
         grant = self._tokens.check(token)
         client = self._machines.as_loaded(grant.mac)
+        try:
+            return client, self._opened(grant, client)
+        except NotServed as problem:
+            line = f"its token opens nothing more: {problem}"
+            self._machines.record(Kind.NOT_SERVED, grant.mac, line)
+            raise
+
+    def _opened(self, grant: Grant, client: Client) -> Profile:
+        """What the token of ``grant`` opens.
+
+        Raises:
+            NotServed: nothing.
+        """
         decision = self._machines.decide(client)
         if grant.installation != _installation(self._machines.node(client)):
-            raise NotServed("the token is of an earlier installation")
+            raise NotServed("it is of an earlier installation")
         if decision.profile is None:
             raise NotServed(decision.reasons[-1])
         profile = self._machines.chosen(grant.mac, decision.profile)
         if not _needs_token(profile):
             raise NotServed(decision.reasons[0])
-        return client, profile
+        return profile
 
     def _shown(self, mac: Mac, peer: str, name: str | None = None) -> None:
         """A token of ``mac`` was shown by ``peer``, for the file ``name`` where it is one.
