@@ -18,7 +18,7 @@ from netboot.bmc.manual import ManualDriver
 from netboot.bmc.model import BootOverride, BootTarget, Login
 from netboot.control.bmc_actions import Actions
 from netboot.control.entries import add
-from netboot.errors import BmcError
+from netboot.errors import NetbootError
 from netboot.events import Event, Kind
 from netboot.job import Job, JobKind
 from netboot.jobs import bmc_turn
@@ -61,7 +61,7 @@ class JobSite:
         (folder / "data/netboot.db").write_bytes(_empty())
         self.store = Store(f"sqlite:///{folder}/data/netboot.db")
         self.bmcs: dict[str, FakeBmc] = {}
-        self.iso: str | BmcError | None = ISO
+        self.iso: str | NetbootError | None = ISO
         self.safe = Safe(bytes(32))
         self.locks = BmcLocks(self.store, "here")
         self.actions = Actions(
@@ -105,7 +105,7 @@ class JobSite:
         return found
 
     def springboard(self, _node: Any, _bmc: Any, _hands: Any) -> str | None:
-        if isinstance(self.iso, BmcError):
+        if isinstance(self.iso, NetbootError):
             raise self.iso
         return self.iso
 

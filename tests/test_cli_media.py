@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netboot.answer.springboard import PLAIN, SECURE
+from netboot.answer.springboard import CHAIN, PLAIN, SECURE
 from netboot.media import library
 from netboot.media.springboard import ROOM
 from netboot.media.springboard_layout import LAYOUT, MEDIUM
+from netboot.secure_boot.chain import Judged
 from tests.cli_here import Cli
 
 MAC = "52:54:00:12:34:56"
@@ -82,6 +83,17 @@ def test_a_machine_with_secure_boot_gets_grub(cli: Cli, tmp_path: Path, marked: 
     assert cli(*words)[0] == 0
     script = script_of(target.read_bytes())
     assert f"configfile (http,192.0.2.1:8080)/grub/{MAC}\n".encode() in script
+
+
+def test_one_that_firmware_would_refuse_is_not_written(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = Judged({CHAIN: "is revoked"})
+    monkeypatch.setattr("netboot.cli.media.judge", lambda _images: judged)
+    words = ["media", "build", "n1", "-o", tmp_path / "n1.iso", "--address", "192.0.2.1"]
+    said = "netboot: command line: the shim of image springboard-secure is revoked\n"
+    assert cli(*words, "--secure-boot") == (2, "", said)
+    assert not (tmp_path / "n1.iso").exists()
 
 
 def test_where_the_machines_find_netboot_is_as_configured(cli: Cli, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from netboot.bmc.goal import BOOT_WITHIN
 from netboot.bmc.model import BootOverride, BootTarget, Rung
-from netboot.errors import BmcError
+from netboot.errors import BmcError, NotBootable
 from netboot.events import Kind
 from netboot.job import JobState
 from netboot.jobs.ending import PUTS_BACK_WITHIN
@@ -102,6 +102,20 @@ def test_a_bmc_that_cannot_say_what_it_is_yet_is_asked_again(site: JobSite) -> N
     site.iso = ISO
     site.pass_(TROUBLE_PAUSE + 1)
     assert bmc.asked == ["boot cd by virtual-media", "power cycle"]
+
+
+@pytest.mark.parametrize("via", ["media", "pxe"])
+def test_a_cd_that_the_machine_would_not_start_from_is_not_inserted(
+    site: JobSite, via: str
+) -> None:
+    bmc, site.iso = site.bmcs["n1"], NotBootable("a CD starts x64 alone")
+    site.submit(via=via)
+    site.turns()
+    if via == "media":
+        assert (site.job().state, bmc.asked) == (JobState.FAILED, [])
+        assert "a CD starts x64 alone" in site.job().outcome
+    else:
+        assert bmc.asked == ["boot pxe by full-body", "power cycle"]
 
 
 def test_the_url_stays_the_same_though_the_boot_program_went_away(site: JobSite) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.answer.springboard import SHIM as SHIM_NAME
 from netboot.answer.springboard import filled
 from netboot.errors import OperationError
 from netboot.media import springboard
@@ -18,6 +19,8 @@ WANTED = {
     "shim": {"EFI/BOOT/BOOTX64.EFI": "/usr/lib/shimx64.efi"},
     "grub": {"EFI/BOOT/grubx64.efi": "/usr/lib/grubnetx64.efi"},
 }
+_IPXE = "/usr/lib/shimx64.efi"
+"""Any program that needs no other beside it."""
 SHIM, GRUB = b"MZ shim" * 10_000, b"MZ grub" * 300_000
 SCRIPT = filled("# each machine's own script goes here\nnet_bootp\n", ROOM)
 
@@ -38,7 +41,7 @@ def build(debs: dict[str, Path], folder: Path, wanted: springboard.Wanted = WANT
     folder.mkdir()
     entries = springboard.build(debs, wanted, folder, lambda _: None)
     assert {name: entry.sha256 for name, entry in entries.items()} == {
-        name: digest(folder / name) for name in (MEDIUM, LAYOUT)
+        path.name: digest(path) for path in folder.iterdir()
     }
     assert {name: entry.member for name, entry in entries.items()} == springboard.members(wanted)
     return folder / MEDIUM
@@ -53,6 +56,15 @@ def test_its_start_script_stands_exactly_where_its_layout_says(
     for offset in layout["offsets"]:
         assert content[offset : offset + ROOM] == SCRIPT
     assert content.count(b"net_bootp") == len(layout["offsets"]) == 2
+
+
+def test_what_firmware_judges_lies_beside_it(debs: dict[str, Path], tmp_path: Path) -> None:
+    folder = build(debs, tmp_path / "a").parent
+    assert {path.name for path in folder.iterdir()} == {MEDIUM, LAYOUT, SHIM_NAME, "grubx64.efi"}
+    assert (folder / SHIM_NAME).read_bytes() == SHIM
+    assert (folder / "grubx64.efi").read_bytes() == GRUB
+    unsigned = build(debs, tmp_path / "b", {"shim": {"EFI/BOOT/BOOTX64.EFI": _IPXE}}).parent
+    assert {path.name for path in unsigned.iterdir()} == {MEDIUM, LAYOUT}
 
 
 def test_the_same_packages_make_the_same_bytes(

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from netboot.answer.script import MAX_SERVERS, springboard_script
 from netboot.answer.springboard import (
+    CHAIN,
     PLAIN,
     SCRIPTS,
+    SECURE,
     DoesNotFit,
     Patched,
     Springboard,
@@ -281,6 +283,19 @@ class TestPlane:
                 desk.plane.media(KNOWN, MEDIUM, LOCAL)
         said = "image springboard is not there: netboot image fetch springboard"
         assert desk.said()[0] == (Kind.FAILED, f"{MEDIUM}: {said}")
+
+    def test_one_that_firmware_would_refuse_is_not_served_and_its_timeline_says_so(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        secure = replace(image(tmp_path, GOOD), name=SECURE)
+        desk.plane.stock([image(tmp_path, GOOD), secure])
+        assert desk.plane.media(KNOWN, "netboot-secure.iso", LOCAL).script
+        desk.machines.rules = replace(desk.machines.rules, signed={CHAIN: "is revoked"})
+        with pytest.raises(NotServed, match="the shim on it is revoked"):
+            desk.plane.media(KNOWN, "netboot-secure.iso", LOCAL)
+        line = "netboot-secure.iso: the shim on it is revoked"
+        assert desk.said() == [(Kind.FAILED, line)]
+        assert desk.plane.media(KNOWN, MEDIUM, LOCAL).script
 
     def test_one_that_was_fetched_just_now_is_there_for_the_bmc_that_asks(
         self, desk: Desk, tmp_path: Path

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from netboot.answer.springboard import CHAIN
 from netboot.events import Event, Kind
 from netboot.lab.bmc.machine import BootDevice
 from netboot.lab.site import HTTP_PORT, Site
 from netboot.lab.up.file import read
 from netboot.lab.up.lab import Lab
+from netboot.media import library
+from netboot.secure_boot.chain import judge
 
 pytestmark = [pytest.mark.root, pytest.mark.firmware, pytest.mark.mirror]
 
@@ -64,6 +67,7 @@ def test_each_machine_comes_to_its_own_script(lab: Lab, images: Path, tmp_path: 
     site.netboot("media", "build", "stick", "--usb", "-o", built)
     with (lab.nodes["stick"].machine.serial_log.parent / "disk0.img").open("r+b") as stick:
         stick.write(built.read_bytes())
+    assert judge(library.installed(images)).loaders[CHAIN] == ""
     site.serve()
     bmcs_reach = f"http://{lab.bmcs.subnet[-2]}:{HTTP_PORT}"  # where no machine finds us
     for name, node in lab.nodes.items():

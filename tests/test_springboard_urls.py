@@ -8,13 +8,13 @@ import pytest
 from msgspec import ValidationError, convert
 
 from netboot.answer.profiles import load_profiles
-from netboot.answer.springboard import PLAIN, SECURE
+from netboot.answer.springboard import CHAIN, PLAIN, SECURE
 from netboot.bmc.address import parse_address
 from netboot.config import Settings
 from netboot.control.planes import Planes
 from netboot.control.springboards import Springboards
 from netboot.control.supply import Supply
-from netboot.errors import BmcError
+from netboot.errors import BmcError, NotBootable
 from netboot.frames import Counts
 from netboot.media.library import CURRENT
 from netboot.model import Mac, Node
@@ -91,6 +91,17 @@ def test_http_boot_of_a_machine_with_secure_boot_loads_shim_as_machines_reach_it
     judged["sb/bootx64.efi"] = "is revoked"
     with pytest.raises(BmcError, match=r"n1 is marked secure_boot, but sb/bootx64\.efi is revoked"):
         springboards().loader(marked)
+
+
+def test_what_a_machine_would_not_start_from_has_no_url(judged: dict[str, str]) -> None:
+    marked = replace(NODE, secure_boot=True)
+    assert springboards().url(marked, HERE, HANDS) is not None
+    judged[CHAIN] = "is revoked"
+    assert springboards().url(NODE, HERE, HANDS) is not None
+    with pytest.raises(NotBootable, match="the shim of image springboard-secure is revoked"):
+        springboards().url(marked, HERE, HANDS)
+    with pytest.raises(NotBootable, match="profile debian-13-arm64 is for arm64"):
+        springboards().url(replace(NODE, profile="debian-13-arm64"), HERE, HANDS)
 
 
 @pytest.mark.usefixtures("judged")

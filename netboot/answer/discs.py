@@ -1,7 +1,11 @@
 """Where a machine's virtual CD is: control says it, boot serves it. Pure."""
 
-from netboot.answer.springboard import PLAIN, SECURE
-from netboot.model import Mac, Node
+from collections.abc import Mapping
+
+from netboot.answer.springboard import CHAIN, PLAIN, SECURE
+from netboot.clients import arch_of
+from netboot.errors import NotBootable
+from netboot.model import Arch, Mac, Node, Profile
 
 
 def disc(node: Node) -> str:
@@ -17,3 +21,23 @@ def image_of(node: Node) -> str:
 def path_of(node: Node, mac: Mac) -> str:
     """The path of its URL: without what some BMCs do not take in one, a colon among it."""
     return f"/media/{mac.replace(':', '-')}/{disc(node)}"
+
+
+def refuse_disc(node: Node, profile: Profile | None, image: str, judged: Mapping[str, str]) -> None:
+    """See that a CD of ours is something that ``node``'s firmware starts.
+
+    Args:
+        node: in effect.
+        profile: the node's; None where it has none.
+        image: what the CD is made of.
+        judged: loaders and why firmware would not start them, as ``Judged.loaders`` has them.
+
+    Raises:
+        NotBootable: it is for another processor, or firmware would refuse it.
+    """
+    if arch_of(profile) is Arch.ARM64:
+        raise NotBootable(
+            f"node {node.name}'s profile {node.profile} is for arm64, and a CD starts x64 alone"
+        )
+    if image == SECURE and (problem := judged.get(CHAIN)):
+        raise NotBootable(f"the shim of image {image} {problem}")

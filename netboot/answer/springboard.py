@@ -15,6 +15,10 @@ from netboot.model import ImageFile
 
 PLAIN, SECURE = "springboard", "springboard-secure"
 """The images: one for BIOS and UEFI, and one that firmware with Secure Boot accepts."""
+SHIM = "bootx64.efi"
+"""What firmware starts of the latter, as it lies beside it."""
+CHAIN = f"images/{SECURE}/{SHIM}"
+"""Its catalogue name, by which it is judged with what it starts."""
 SCRIPTS = {PLAIN: "ipxe/springboard.ipxe", SECURE: "grub/springboard.cfg"}
 """Image → the template of its start script."""
 

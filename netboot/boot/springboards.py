@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from netboot.answer.discs import disc
-from netboot.answer.springboard import PLAIN, SECURE, Patched, Springboard, patched
+from netboot.answer.springboard import CHAIN, PLAIN, SECURE, Patched, Springboard, patched
 from netboot.boot.machines import MAX_MACHINES, Machines
 from netboot.boot.personal import Personal
 from netboot.boot.tables import remember
@@ -81,6 +81,8 @@ class Springboards:
     def _made(self, mac: Mac, image: str, local: str) -> Patched:
         if not self._has(image):
             raise NotBootable(f"image {image} is not there: netboot image fetch {image}")
+        if image == SECURE and (problem := self._machines.rules.signed.get(CHAIN)):
+            raise NotBootable(f"the shim on it {problem}")
         servers = self._machines.servers(local)
         return patched(self._there[image], self._personal.springboard(image, mac, servers))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from netboot.answer.discs import refuse_disc
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import Templates
 from netboot.answer.script import springboard_script
@@ -16,13 +17,13 @@ from netboot.cli.commands import Commands
 from netboot.cli.dhcp_snippet import ipv4_address
 from netboot.cli.main import settings
 from netboot.cli.progress import megabytes
-from netboot.clients import arch_of
 from netboot.config import Settings
 from netboot.control.inventory import COMMAND_LINE, open_inventory
 from netboot.errors import ConfigError, NotBootable, OperationError
 from netboot.groups import Groups, in_effect
 from netboot.media import library, springboard_layout
-from netboot.model import Arch, Node, Server
+from netboot.model import Node, Server
+from netboot.secure_boot.chain import judge
 from netboot.survey.network import choose
 
 STDOUT = "-"
@@ -57,9 +58,10 @@ def build(
     with open_inventory(found) as inventory:
         node = inventory.get(name)
         node = in_effect(node, Groups(inventory.groups()).of(node))
-    _refuse_arm64(node, found)
+    image = SECURE if secure_boot or node.secure_boot else PLAIN
+    _refuse(node, image, found)
     servers = _servers(found, address)
-    medium = _medium(node, SECURE if secure_boot or node.secure_boot else PLAIN, servers, found)
+    medium = _medium(node, image, servers, found)
     _write(medium, output)
     size = megabytes(medium.springboard.file.size)
     how = f"; dd if={output} of=/dev/sdX" if usb and output != STDOUT else ""
@@ -67,13 +69,13 @@ def build(
     click.echo(f"{output}: {size}, starts {name} from {where}{how}", err=output == STDOUT)
 
 
-def _refuse_arm64(node: Node, found: Settings) -> None:
+def _refuse(node: Node, image: str, found: Settings) -> None:
     profile = load_profiles(found.templates).get(node.profile or "")
-    if arch_of(profile) is Arch.ARM64:
-        problem = (
-            f"node {node.name}'s profile {node.profile} is for arm64, and a CD starts x64 alone"
-        )
-        raise ConfigError(COMMAND_LINE, "", problem)
+    held = library.installed(found.images_dir) if image == SECURE else ()
+    try:
+        refuse_disc(node, profile, image, judge(held).loaders)
+    except NotBootable as problem:
+        raise ConfigError(COMMAND_LINE, "", str(problem)) from None
 
 
 def _servers(found: Settings, given: str | None) -> tuple[Server, ...]:

@@ -11,7 +11,7 @@ from netboot.bmc.volume_boot import By, volume_boot
 from netboot.control.acting import Acting
 from netboot.control.bmc_shapes import Answer, BootAsked, said_override
 from netboot.control.bmc_steps import loop, nothing, patiently
-from netboot.errors import BmcError, OperationError
+from netboot.errors import BmcError, NotBootable, OperationError
 from netboot.jobs.bmc_turn import Turn
 
 
@@ -58,7 +58,11 @@ class BootActions(Acting):
         if bmc is None or not media or any(medium.inserted for medium in media):
             return goal
         self._refuse_volume_by_cd(turn, goal.wanted.mode)
-        url = patiently(turn, lambda: self.springboard(turn.node, bmc, turn.hands))
+        node = self._in_effect(turn.node)
+        try:
+            url = patiently(turn, lambda: self.springboard(node, bmc, turn.hands))
+        except NotBootable as problem:
+            raise BmcError(str(problem)) from None
         return replace(goal, iso_url=url, begins=Rung.VIRTUAL_MEDIA) if url else goal
 
     def _refuse_volume_by_cd(self, turn: Turn, mode: BootMode | None) -> None:

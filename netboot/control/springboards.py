@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from netboot.answer.discs import image_of, path_of
+from netboot.answer.discs import image_of, path_of, refuse_disc
 from netboot.bmc.driver import Driver, ReadsImages
 from netboot.clients import KINDS, arch_of
 from netboot.config import Settings
@@ -52,14 +52,23 @@ class Springboards:
 
         Blocks while a name is resolved, the BMC is asked what it is, and the image is fetched.
 
+        Args:
+            node: in effect.
+            bmc: the node's.
+            hands: the driver for it.
+
         Returns:
             None where it has no MAC, no boot program serves, or the image is not fetched.
 
         Raises:
             BmcError: the BMC cannot be asked.
+            NotBootable: the machine would not start from it.
         """
         if not node.macs or (base := self._base(bmc.address.host)) is None:
             return None
+        held = library.installed(self._settings.images_dir) if node.secure_boot else ()
+        profile = self._profiles().get(node.profile or "")
+        refuse_disc(node, profile, image_of(node), judge(held).loaders)
         ours = base + path_of(node, node.macs[0])
         url = self.readable(ours, hands)
         return url if url != ours or self._supply.has(image_of(node)) else None

@@ -12,8 +12,9 @@ from netboot.bmc.history import Came, Did, model_of
 from netboot.bmc.history import Event as BmcStep
 from netboot.bmc.leaving import put_back
 from netboot.bmc.model import Hardware, PowerAction, Rung
-from netboot.errors import BmcError, OperationError
+from netboot.errors import BmcError, NotBootable, OperationError
 from netboot.events import Kind
+from netboot.groups import Groups, in_effect
 from netboot.job import JobKind
 from netboot.jobs.bmc_turn import Turn, keep_screen
 from netboot.jobs.deploy import differences, pairs
@@ -155,12 +156,18 @@ class Driving:
         """The goal with its springboard, whose URL stays the same from the first turn on.
 
         Raises:
+            BmcError: the machine would not start from it, and is to.
             OperationError: nobody serves it, and without it nothing can be done.
         """
         if goal.iso_url is None and (bmc := self._tools.store.bmc(self._turn.node.name)):
-            missing, url = f"{_NO_CD}; netboot image fetch {image_of(self._turn.node)}", None
+            node = self._turn.node
+            missing, url = f"{_NO_CD}; netboot image fetch {image_of(node)}", None
             try:
-                url = self._tools.springboard(self._turn.node, bmc, self._turn.hands)
+                node = in_effect(node, Groups(self._tools.store.groups()).of(node))
+                url = self._tools.springboard(node, bmc, self._turn.hands)
+            except NotBootable as problem:
+                if goal.begins is Rung.VIRTUAL_MEDIA:
+                    raise BmcError(str(problem)) from None
             except BmcError as error:
                 if not error.retryable:
                     raise

@@ -10,6 +10,8 @@
 iPXE for UEFI reads its script from the FAT it came from, iPXE for BIOS the one on the ISO 9660;
 Debian's signed GRUB the one on whatever the firmware started it from. So it is there twice, with
 room for one machine's own: ``LAYOUT`` says where. The same packages make the same bytes.
+
+Signed programs lie beside it once more, so that whoever serves it can judge them.
 """
 
 import os
@@ -21,7 +23,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from netboot.answer.springboard import filled
+from netboot.answer.springboard import SHIM, filled
 from netboot.errors import OperationError
 from netboot.media import process
 from netboot.media.library import Entry, store
@@ -31,10 +33,14 @@ from netboot.media.unpack import unpack
 ROOM = 4096
 """Bytes a start script has."""
 
-_RECIPE = 1
+_RECIPE = 2
 """Of this module: another number has the next fetch build anew."""
 _EFI = "EFI"
 _GRUB = "EFI/BOOT/grubx64.efi"
+_SIGNED = {"EFI/BOOT/BOOTX64.EFI": SHIM, _GRUB: "grubx64.efi"}
+"""Place on a medium with GRUB → the name it has beside that; shim's says what it starts."""
+_FAT = "fat"
+"""The folder that becomes the FAT."""
 _ISOLINUX, _BOOT_SECTOR = "isolinux.bin", "isohdpfx.bin"
 _ISOLINUX_CONFIG = "default ipxe\nlabel ipxe\nkernel /ipxe.krn\ninitrd /autoexec.ipxe\n"
 _SCRIPTS = {
@@ -66,7 +72,13 @@ def recipe(wanted: Wanted) -> str:
 
 def members(wanted: Wanted) -> dict[str, str]:
     """Served name → what the manifest says it is made of."""
-    return dict.fromkeys((MEDIUM, LAYOUT), recipe(wanted))
+    return dict.fromkeys((MEDIUM, LAYOUT, *_beside(wanted).values()), recipe(wanted))
+
+
+def _beside(wanted: Wanted) -> Mapping[str, str]:
+    """Place on the medium → served name, of what lies beside it too."""
+    places = {place for parts in wanted.values() for place in parts}
+    return _SIGNED if places >= _SIGNED.keys() else {}
 
 
 def build(
@@ -95,7 +107,8 @@ def build(
         layout = Path(work, LAYOUT)
         layout.write_bytes(msgspec.json.encode(Layout(room=ROOM, offsets=offsets)))
         entries = {}
-        for path, name in ((medium, MEDIUM), (layout, LAYOUT)):
+        signed = [(Path(work, _FAT, place), name) for place, name in _beside(wanted).items()]
+        for path, name in ((medium, MEDIUM), (layout, LAYOUT), *signed):
             with path.open("rb") as content:
                 entries[name] = store(content, folder / name, recipe(wanted), tick)
     return entries
@@ -117,7 +130,7 @@ class _Workshop:
             self._done += sum(entry.size for entry in unpacked.values())
         place = "grub/grub.cfg" if (parts / _GRUB).exists() else "autoexec.ipxe"
         script = filled(_SCRIPTS[place], ROOM)
-        fat, disc = self._folder / "fat", self._folder / "disc"
+        fat, disc = self._folder / _FAT, self._folder / "disc"
         disc.mkdir()
         (parts / _EFI).rename(_below(fat, _EFI))
         for tree in (fat, disc):
