@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -101,6 +101,8 @@ SLOW = frozenset(
     }
 )
 """Files that ``make check``, which takes less than a minute, leaves to ``make test``."""
+LAST_SAID = 4000
+"""Bytes of each log that a failed test shows."""
 HEAVIEST_FIRST = ("firmware", "mirror", "root", "slow")
 
 
@@ -149,6 +151,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             " run pytest with sudo, or deselect with -m 'not root and not firmware'",
             pytrace=False,
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a test that failed on a LAN what its machines and servers said last."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("lan")
+    if report.failed and isinstance(made, Lan):
+        logs = (*made.directory.glob("machine-*/serial.log"), *made.directory.glob("serve-*.log"))
+        for log in logs:
+            said = log.read_bytes()[-LAST_SAID:].decode("utf-8", "replace")
+            report.sections.append((str(log.relative_to(made.directory)), said))
+    return report
 
 
 @pytest.fixture
