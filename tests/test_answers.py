@@ -190,6 +190,16 @@ def test_no_value_changes_the_shape_of_ubuntus_answers(value: str) -> None:
     assert told["packages"] == value.split()
 
 
+@pytest.mark.parametrize("value", [*HOSTILE, "under_score", "-n1", ""])
+@pytest.mark.parametrize("name", ["user-data", "meta-data", "ks.cfg"])
+def test_what_is_no_host_name_becomes_none(name: str, value: str) -> None:
+    profile, more = PROFILES["ubuntu-24.04"], {}
+    if name == "ks.cfg":
+        profile, more = PROFILES["fedora"], {"tree": "http://192.0.2.9/tree"}
+    with pytest.raises(NotBootable, match="a host name is letters, digits, inner - and dots"):
+        answer(profile, name, hostname=value, **more)
+
+
 # --- Fedora
 
 
