@@ -31,8 +31,7 @@ def test_it_is_a_whole_backup_and_leaves_nothing_behind(api: Api, tmp_path: Path
     (tmp_path / "a.backup").write_bytes(answer.content)
     folder = tmp_path / "unpacked"
     folder.mkdir()
-    with (tmp_path / "a.backup").open("rb") as file:
-        assert sorted(unpack(file, folder).files) == [DATABASE]
+    assert sorted(unpack(tmp_path / "a.backup", folder).files) == [DATABASE]
     with Store(f"sqlite:///{folder / DATABASE}") as store:
         assert [node.name for node in store.list()] == ["n1"]
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before
@@ -45,8 +44,7 @@ def test_the_key_is_in_it_only_where_that_is_asked_for(api: Api, tmp_path: Path)
     assert b"k" * 32 not in gzip.decompress(api.ask("GET", "backup").content)
     (tmp_path / "a.backup").write_bytes(api.ask("GET", "backup?with_key=true").content)
     (tmp_path / "unpacked").mkdir()
-    with (tmp_path / "a.backup").open("rb") as file:
-        assert KEY in unpack(file, tmp_path / "unpacked").files
+    assert KEY in unpack(tmp_path / "a.backup", tmp_path / "unpacked").files
 
 
 def test_only_an_administrator_may_and_it_is_in_the_audit_log(api: Api) -> None:

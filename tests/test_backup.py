@@ -26,7 +26,7 @@ from netboot.events import Event, Kind
 from netboot.job import JobKind, JobState
 from netboot.model import Mac, Node, State
 from netboot.store import restore as restoring
-from netboot.store.backup import DATABASE, KEY, MANIFEST, Manifest, back_up, unpack
+from netboot.store.backup import DATABASE, KEY, MANIFEST, back_up, unpack
 from netboot.store.bmc_shapes import BmcChange
 from netboot.store.database import migrate, transaction
 from netboot.store.group_shapes import GroupChange
@@ -71,14 +71,9 @@ def content(store: Store) -> object:
     )
 
 
-def unpacked(path: Path, folder: Path) -> Manifest:
-    with path.open("rb") as file:
-        return unpack(file, folder)
-
-
 def restored(path: Path, url: str, folder: Path, *, replace: bool = False) -> Restored:
     folder.mkdir()
-    unpacked(path, folder)
+    unpack(path, folder)
     key = KeyFile(folder / KEY, folder.parent / "data" / KEY)
     given = key if key.given.exists() else None
     return restoring.restore(folder / DATABASE, url, None, given, replace=replace)
@@ -139,7 +134,7 @@ class TestRoundTrip:
             writer.join()
         assert all(rows["node"] % 2 == 0 and rows["node"] == rows["mac"] for rows in counts)
         assert [rows["node"] for rows in counts] == sorted(rows["node"] for rows in counts)
-        assert unpacked(file, _made(tmp_path / "last")).rows == counts[-1]
+        assert unpack(file, _made(tmp_path / "last")).rows == counts[-1]
 
     def test_one_of_an_older_netboot_is_brought_up(
         self, target_url: str, file: Path, tmp_path: Path
@@ -255,7 +250,7 @@ class TestFile:
         for number, text in enumerate(damaged):
             file.write_bytes(text)
             with pytest.raises(ConfigError, match=r"damaged|no backup"):
-                unpacked(file, _made(tmp_path / str(number)))
+                unpack(file, _made(tmp_path / str(number)))
 
     @pytest.mark.parametrize("name", ["../netboot.db", "/etc/passwd", "other"])
     def test_nothing_else_is_taken_out(
@@ -264,7 +259,7 @@ class TestFile:
         manifest = back_up(url, None, file)
         _rewrite(file, {MANIFEST: {"files": {**manifest.files, name: "00"}}}, name)
         with pytest.raises(ConfigError, match="is damaged"):
-            unpacked(file, _made(tmp_path / "a" / "b"))
+            unpack(file, _made(tmp_path / "a" / "b"))
         assert sorted(path.name for path in (tmp_path / "a").rglob("*")) == ["b"]
 
     @pytest.mark.parametrize("change", [{"schema": "9999"}, {"format": 2}])
@@ -274,7 +269,7 @@ class TestFile:
         back_up(url, None, file)
         _rewrite(file, {MANIFEST: change})
         with pytest.raises(ConfigError, match=r"was written by netboot .*: upgrade netboot"):
-            unpacked(file, _made(tmp_path / "unpacked"))
+            unpack(file, _made(tmp_path / "unpacked"))
 
     @pytest.mark.root
     def test_a_full_disk_leaves_no_half_file(self, url: str, tmp_path: Path) -> None:

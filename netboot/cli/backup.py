@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -14,10 +13,9 @@ from netboot.answer.profiles import load_profiles
 from netboot.bmc.credentials import KEY_FILE
 from netboot.cli.main import settings
 from netboot.config import Settings
-from netboot.control.lock import as_who_serves, lock_for_command
+from netboot.control.lock import lock_for_command
 from netboot.control.sealed import complaint, named, unopened
-from netboot.errors import ConfigError, OperationError
-from netboot.guide import why
+from netboot.errors import ConfigError
 from netboot.model import State
 from netboot.policy import installing
 
@@ -55,15 +53,13 @@ def restore(ctx: click.Context, file: Path, replace: bool) -> None:  # noqa: FBT
     found = settings(ctx)
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_for_command(found.run_dir))
-        given = stack.enter_context(_opened(file))  # often only ours to read
-        stack.enter_context(as_who_serves(found.run_dir))
         for left in found.data_dir.glob(f"{_UNPACKED}*"):  # of one that was killed
             shutil.rmtree(left)
         unpacked = tempfile.TemporaryDirectory(prefix=_UNPACKED, dir=found.data_dir)
         folder = Path(stack.enter_context(unpacked))
-        manifest = unpack(given, folder)
-        own = folder / KEY
-        key = store.KeyFile(own, found.data_dir / KEY_FILE) if own.exists() else None
+        manifest = unpack(file, folder)
+        given = folder / KEY
+        key = store.KeyFile(given, found.data_dir / KEY_FILE) if given.exists() else None
         done = store.restore(
             folder / DATABASE, found.database, found.database_password_file, key, replace=replace
         )
@@ -74,13 +70,6 @@ def restore(ctx: click.Context, file: Path, replace: bool) -> None:  # noqa: FBT
     if done.freed:
         click.echo(f"Not installed until asked again: {named(done.freed)}.")
     _warn(found)
-
-
-def _opened(file: Path) -> BinaryIO:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise OperationError(f"{file}: {why(error)}") from None
 
 
 def _warn(found: Settings) -> None:

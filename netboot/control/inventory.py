@@ -31,7 +31,7 @@ from netboot.control.entries import (
     update,
 )
 from netboot.control.job_inventory import DirectJobs, Jobs
-from netboot.control.lock import Held, as_who_serves, lock_for_command
+from netboot.control.lock import Held, lock_for_command
 from netboot.control.remote import Remote, client_at
 from netboot.control.volume_inventory import DirectVolumes, Volumes
 from netboot.errors import OperationError
@@ -144,7 +144,6 @@ def open_inventory(settings: Settings, source: str = COMMAND_LINE) -> Iterator[I
                 time.sleep(_PAUSE)
             else:
                 log.info("directly: %s", settings.data_dir)
-                stack.enter_context(as_who_serves(settings.run_dir))
                 yield stack.enter_context(_direct(settings, source))
                 return
         log.info("through the server: %s", path)

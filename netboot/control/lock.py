@@ -90,38 +90,14 @@ def lock_for_command(run_dir: Path, patience: float = PATIENCE) -> Iterator[None
         yield
 
 
-@contextlib.contextmanager
-def as_who_serves(run_dir: Path) -> Iterator[None]:
-    """Be, where we are root, the user by whom this folder was first served.
-
-    What root makes there would be in that user's way: a key, a database that is restored.
-    """
-    try:
-        found = (run_dir / SERVING).stat()
-    except OSError:
-        found = None
-    if found is None or found.st_uid == 0 or os.geteuid() != 0:
-        yield
-        return
-    groups = os.getgroups()
-    os.setgroups([found.st_gid])
-    os.setegid(found.st_gid)
-    os.seteuid(found.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
-
-
 def _in_the_way(run_dir: Path, lock: "_File") -> Held | None:
     """Who keeps a command from having ``lock``; None where it has it now."""
-    if (run_dir / SERVING).exists():  # who serves makes it, and is its owner
-        with _opened(run_dir, SERVING) as serving:
-            if not serving.taken(shared=True):  # for an instant, and other commands may as well
-                return Held(serving.path, f"{serving.holder()}: netboot runs there already")
-    return None if lock.taken() else Held(lock.path, f"{lock.holder()}, a netboot command")
+    with _opened(run_dir, SERVING) as serving:
+        if not serving.taken(shared=True):  # for an instant, and other commands may as well
+            return Held(serving.path, f"{serving.holder()}: netboot runs there already")
+        if not lock.taken():
+            return Held(lock.path, f"{lock.holder()}, a netboot command")
+    return None
 
 
 class _File:

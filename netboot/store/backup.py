@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import sqlalchemy as sa
@@ -99,20 +98,19 @@ def back_up(url: str, password_file: Path | None, path: Path, key: Path | None =
     return manifest
 
 
-def unpack(backup: BinaryIO, folder: Path) -> Manifest:
+def unpack(path: Path, folder: Path) -> Manifest:
     """Take a backup apart, and see that it is whole and that we know its schema.
 
     Args:
-        backup: the backup, open; it is named by its ``name``.
+        path: the backup.
         folder: where ``netboot.db``, of the schema of the manifest, and ``bmc.key`` are put.
 
     Raises:
         ConfigError: it is none, is damaged, or was written by a newer netboot.
         OperationError: the system does not let us.
     """
-    path = Path(backup.name)
     try:
-        with tarfile.open(fileobj=backup, mode="r:gz") as archive:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
             manifest = _manifest(archive, path)
             for name, digest in manifest.files.items():
                 if _extracted(archive, folder / name) != digest:
