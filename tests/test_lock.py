@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netboot.control.lock import Held, lock_for_command, lock_to_serve
+from netboot.errors import OperationError
 from tests.waiting import await_
 
 COMMANDS_THAT_FOLLOW_EACH_OTHER = """
@@ -99,3 +100,24 @@ def test_a_second_server_and_a_second_command_are_told_who_has_it(run_dir: Path)
         with pytest.raises(Held) as told, lock_for_command(run_dir, 0.1):
             pytest.fail("two commands have one data folder")
         assert str(told.value) == f"{run_dir}/lock: {here}, a netboot command"
+
+
+def test_a_command_makes_no_file_that_only_a_server_s_user_should_own(run_dir: Path) -> None:
+    with lock_for_command(run_dir):
+        assert [path.name for path in run_dir.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("name", ["lock", "serving"])
+def test_no_other_file_is_emptied_by_way_of_a_link(
+    run_dir: Path, tmp_path: Path, name: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("x")
+    run_dir.mkdir(parents=True)
+    (run_dir / name).symlink_to(precious)
+    with (
+        pytest.raises(OperationError, match=f"run/{name}: cannot be opened: "),
+        lock_to_serve(run_dir),
+    ):
+        pytest.fail("a link was followed")
+    assert precious.read_text() == "x"

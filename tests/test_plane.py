@@ -65,14 +65,14 @@ class Desk:
         personal.mirror = "http://mirror.example/debian"
         self.stock("12")
 
-    def stock(self, version: str) -> None:
+    def stock(self, version: str, image: str = "debian-12") -> None:
         folder = self.folder / version
         folder.mkdir()
         files = {}
         for name in ("linux", "initrd.gz"):
             (folder / name).write_text(f"{name} {version}")
             files[name] = ImageFile(name, folder / name, len(f"{name} {version}"), "0" * 64)
-        self.plane.stock([Image("debian-12", version, files)])
+        self.plane.stock([Image(image, version, files)])
 
     def boots(self, mac: Mac = KNOWN) -> None:
         self.machines.discovered(Client(mac, Firmware.UEFI, 7))
@@ -257,6 +257,33 @@ class TestInstallations:
         assert (desk.said(), desk.machines.installations.kept()) == ([], {})
         with pytest.raises(NotServed, match=f"belongs to {PEER}"):
             self.home(desk, token, OTHER)
+
+    def test_so_does_who_wiped_also_when_its_node_shows_that(self, desk: Desk) -> None:
+        desk.stock("13", "debian-13")
+        wiping = replace(N1, state=State.WIPING)
+        desk.machines.follow(Snapshot(2, (wiping,)))
+        desk.boots()
+        token = desk.token(desk.script())
+        self.home(desk, token)
+        assert desk.said()[-1][1] == "called home: wiped"
+        done = replace(N1, state=State.AVAILABLE, installation=wiping.installation + 1)
+        desk.machines.follow(Snapshot(3, (done,)))
+        self.home(desk, token)
+        assert desk.said() == []
+
+    def test_an_installer_whose_machine_was_said_to_have_its_system_comes_to_its_end(
+        self, desk: Desk
+    ) -> None:
+        desk.boots()
+        token = desk.token(desk.script())
+        desk.said()
+        desk.machines.follow(Snapshot(2, (replace(N1, state=State.INSTALLED),)))
+        self.home(desk, token, hostkey="SHA256:abc")
+        [(kind, why)] = desk.said()
+        assert kind is Kind.NOT_SERVED
+        assert "it is installed, so it starts from its disk" in why
+        with pytest.raises(NotServed):
+            desk.plane.report(token, {"stage": "late"}, PEER, last=False)
 
     def test_a_restart_of_ours_while_control_is_away_installs_nobody_again(
         self, desk: Desk, tmp_path: Path

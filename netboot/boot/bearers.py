@@ -96,7 +96,12 @@ class Bearers:
         """
         if last and self._is_heard(token, peer):
             return
-        client, erases = self._reporter(token)
+        try:
+            client, erases = self._reporter(token)
+        except NotServed:
+            if last and self._is_installed(token):
+                return
+            raise
         mac, node = client.mac, self._machines.node(client)
         self._shown(mac, peer)
         said = {key: query[key][:MAX_REPORT] for key in _REPORTED if query.get(key)}
@@ -121,13 +126,21 @@ class Bearers:
             NotServed: it is no token, or another boot's address shows it.
         """
         grant = self._tokens.check(token)
-        node = self._machines.node(self._machines.as_loaded(grant.mac))
-        shown = node is not None and node.state is State.INSTALLED
-        done = shown or self._machines.installations.is_done(grant.mac, node)
-        if not done or grant.installation != _installation(node):
+        if not self._machines.installations.has_called(grant.mac, grant.installation):
             return False
         self._shown(grant.mac, peer)
         return True
+
+    def _is_installed(self, token: str) -> bool:
+        """Whether a good token's installation counts as done, as where somebody said that it is.
+
+        Its machine is answered then, or it would call home for ever.
+        """
+        grant = self._tokens.check(token)
+        node = self._machines.node(self._machines.as_loaded(grant.mac))
+        if node is None or node.state is not State.INSTALLED:
+            return False
+        return grant.installation == node.installation
 
     def _failure(self, node: Node | None, query: Mapping[str, str]) -> str:
         """How a boot from the node's volume failed, as its script says; "" where it does not."""

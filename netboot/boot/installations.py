@@ -35,12 +35,14 @@ class Installations:
     def __init__(self, done: Mapping[Mac, int] | None = None) -> None:
         self._done: OrderedDict[Mac, int] = OrderedDict(done or {})
         self._said: dict[Mac, float] = {}
+        self._homes: OrderedDict[Mac, int] = OrderedDict(self._done)
         self.version = 0
         self.changed = False
 
     def called_home(self, mac: Mac, node: Node | None, now: float) -> None:
         """The installer of ``mac`` is at its end."""
         remember(self._done, mac, _wanted(node), at_most=MAX_DONE)
+        remember(self._homes, mac, _wanted(node), at_most=MAX_DONE)
         self._said[mac] = now
         self.version += 1
         self.changed = True
@@ -51,6 +53,13 @@ class Installations:
             return False
         macs = {mac, *(() if node is None else node.macs)}
         return any(self._done.get(one, -1) >= _wanted(node) for one in macs)
+
+    def has_called(self, mac: Mac, number: int) -> bool:
+        """Whether the newest that called home of ``mac`` was its installation, or wipe, ``number``.
+
+        Also after its node shows that, and, of a wipe, has another number.
+        """
+        return self._homes.get(mac) == number
 
     def kept(self) -> Mapping[Mac, int]:
         """For the disk: the number of the installation that is done, by address."""

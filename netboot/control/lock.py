@@ -27,6 +27,8 @@ PATIENCE = 1.0
 """Seconds a ``serve`` that ends may take to let go of its data folder."""
 _PAUSE = 0.02
 _LONGEST_TEXT = 32
+_HOW = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+"""A link there would have root empty another file."""
 
 log = logging.getLogger(__name__)
 
@@ -92,12 +94,11 @@ def lock_for_command(run_dir: Path, patience: float = PATIENCE) -> Iterator[None
 
 def _in_the_way(run_dir: Path, lock: "_File") -> Held | None:
     """Who keeps a command from having ``lock``; None where it has it now."""
-    with _opened(run_dir, SERVING) as serving:
-        if not serving.taken(shared=True):  # for an instant, and other commands may as well
-            return Held(serving.path, f"{serving.holder()}: netboot runs there already")
-        if not lock.taken():
-            return Held(lock.path, f"{lock.holder()}, a netboot command")
-    return None
+    if (run_dir / SERVING).exists():  # who serves makes it, so that it is that user's
+        with _opened(run_dir, SERVING) as serving:
+            if not serving.taken(shared=True):  # for an instant, and other commands may as well
+                return Held(serving.path, f"{serving.holder()}: netboot runs there already")
+    return None if lock.taken() else Held(lock.path, f"{lock.holder()}, a netboot command")
 
 
 class _File:
@@ -140,7 +141,7 @@ def _opened(run_dir: Path, name: str) -> Iterator[_File]:
         run_dir.parent.parent.mkdir(parents=True, exist_ok=True)
         for folder in (run_dir.parent, run_dir):
             folder.mkdir(mode=0o710, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, _HOW, 0o600)
     except OSError as error:
         raise OperationError(f"{path}: cannot be opened: {why(error)}") from None
     try:

@@ -24,7 +24,8 @@ class Running:
         control: whether somebody accepts connections on the control socket; None where we may
             not see.
         boot: whether our HTTP says it is well, at an address machines use.
-        pid: who serves the data folder or waits to; None where nobody does, or we may not see.
+        pid: who serves the data folder or waits to, else who has it; None where nobody does, or we
+            may not see.
     """
 
     control: bool | None = False
@@ -42,7 +43,7 @@ def look(settings: Settings, address: str) -> Running:
     return Running(
         control=accepts(settings.run_dir / "control.sock"),
         boot=healthy(f"http://{address}:{settings.http.port}"),
-        pid=_holder(settings.run_dir / "serving"),
+        pid=_holder(settings.run_dir / "serving") or _holder(settings.run_dir / "lock"),
     )
 
 
@@ -69,7 +70,7 @@ def healthy(url: str) -> bool:
 
 
 def _holder(path: Path) -> int | None:
-    """Who serves. The lock is tried for an instant, shared, so nobody is kept from it."""
+    """Who has the lock. It is tried for an instant, shared, so nobody is kept from it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
