@@ -91,8 +91,9 @@ def test_one_that_firmware_would_refuse_is_not_written(
     judged = Judged({CHAIN: "is revoked"})
     monkeypatch.setattr("netboot.cli.media.judge", lambda _images: judged)
     words = ["media", "build", "n1", "-o", tmp_path / "n1.iso", "--address", "192.0.2.1"]
-    said = "netboot: command line: the shim of image springboard-secure is revoked\n"
-    assert cli(*words, "--secure-boot") == (2, "", said)
+    code, _, err = cli(*words, "--secure-boot")
+    assert code == 2
+    assert "image springboard-secure: its shim is revoked; netboot image fetch spring" in err
     assert not (tmp_path / "n1.iso").exists()
 
 

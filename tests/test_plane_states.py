@@ -98,9 +98,10 @@ class TestGivenUp:
         desk.plane.report(token, {"stage": "late"}, PEER, last=False)
         desk.plane.report(token, {}, PEER, last=True)
         assert desk.said() == [(Kind.PROGRESS, "late"), (Kind.INSTALLED, "called home: installed")]
+        desk.plane.report(token, {}, PEER, last=True)
         assert desk.events == []
         with pytest.raises(NotServed):
-            desk.plane.report(token, {}, PEER, last=True)
+            desk.plane.report(token, {"stage": "late"}, PEER, last=False)
 
     def test_it_is_told_again_until_the_store_says_so(self, desk: Desk) -> None:
         desk.boots()

@@ -31,6 +31,7 @@ from netboot.events import Kind
 from netboot.media import springboard as media
 from netboot.media.springboard_layout import LAYOUT, MEDIUM, read
 from netboot.model import Image, ImageFile, Mac, Server
+from netboot.snapshot import Snapshot
 from tests.http_peer import FakePlane, Served, curl, serving
 from tests.test_http_serve import fields
 from tests.test_plane import KNOWN, LOCAL, PEER, SECOND, UNKNOWN, Desk
@@ -291,11 +292,27 @@ class TestPlane:
         desk.plane.stock([image(tmp_path, GOOD), secure])
         assert desk.plane.media(KNOWN, "netboot-secure.iso", LOCAL).script
         desk.machines.rules = replace(desk.machines.rules, signed={CHAIN: "is revoked"})
-        with pytest.raises(NotServed, match="the shim on it is revoked"):
+        with pytest.raises(NotServed, match="its shim is revoked"):
             desk.plane.media(KNOWN, "netboot-secure.iso", LOCAL)
-        line = "netboot-secure.iso: the shim on it is revoked"
-        assert desk.said() == [(Kind.FAILED, line)]
+        [(kind, line)] = desk.said()
+        assert kind is Kind.FAILED
+        assert line.startswith("netboot-secure.iso: image springboard-secure: its shim is revoked")
         assert desk.plane.media(KNOWN, MEDIUM, LOCAL).script
+        assert desk.plane.discs_of(KNOWN) == [MEDIUM]
+        marked = replace(desk.machines.snapshot.nodes[0], secure_boot=True)
+        desk.machines.follow(Snapshot(2, (marked,)))
+        with pytest.raises(NotServed, match="its shim is revoked"):
+            desk.plane.discs_of(KNOWN)
+
+    def test_an_arm64_machine_has_none(self, desk: Desk) -> None:
+        arm64 = replace(desk.machines.snapshot.nodes[0], profile="debian-13-arm64")
+        desk.machines.follow(Snapshot(2, (arm64,)))
+        for ask in (
+            lambda: desk.plane.media(KNOWN, MEDIUM, LOCAL),
+            lambda: desk.plane.discs_of(KNOWN),
+        ):
+            with pytest.raises(NotServed, match="is for arm64, and a CD starts x64 alone"):
+                ask()
 
     def test_one_that_was_fetched_just_now_is_there_for_the_bmc_that_asks(
         self, desk: Desk, tmp_path: Path

@@ -13,7 +13,7 @@ from netboot.bmc.address import parse_address
 from netboot.config import Settings
 from netboot.control.planes import Planes
 from netboot.control.springboards import Springboards
-from netboot.control.supply import Supply
+from netboot.control.supply import Fetch, Supply
 from netboot.errors import BmcError, NotBootable
 from netboot.frames import Counts
 from netboot.media.library import CURRENT
@@ -38,13 +38,15 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def springboards(*, serves: bool = True, **settings: Any) -> Springboards:
+def springboards(
+    *, serves: bool = True, fetch: Fetch | None = None, **settings: Any
+) -> Springboards:
     planes = Planes()
     if serves:
         planes.came("boot")
         planes.told("boot", Counts({}, {}, 0, {"eth0": "10.77.0.2"}, {}))
     site = convert({"server": {"data_dir": "."}} | settings, Settings)
-    return Springboards(site, planes, load_profiles, Supply(site))
+    return Springboards(site, planes, load_profiles, Supply(site, fetch))
 
 
 @pytest.mark.parametrize(
@@ -98,10 +100,25 @@ def test_what_a_machine_would_not_start_from_has_no_url(judged: dict[str, str]) 
     assert springboards().url(marked, HERE, HANDS) is not None
     judged[CHAIN] = "is revoked"
     assert springboards().url(NODE, HERE, HANDS) is not None
-    with pytest.raises(NotBootable, match="the shim of image springboard-secure is revoked"):
+    with pytest.raises(NotBootable, match="image springboard-secure: its shim is revoked"):
         springboards().url(marked, HERE, HANDS)
     with pytest.raises(NotBootable, match="profile debian-13-arm64 is for arm64"):
         springboards().url(replace(NODE, profile="debian-13-arm64"), HERE, HANDS)
+
+
+def test_one_that_is_fetched_just_now_is_judged_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = tmp_path / "images" / SECURE / CURRENT
+    current.rmdir()
+
+    def judge(_images: object) -> Judged:
+        return Judged({CHAIN: "is revoked"} if current.exists() else {})
+
+    monkeypatch.setattr("netboot.control.springboards.judge", judge)
+    urls = springboards(fetch=lambda _image: current.mkdir())
+    with pytest.raises(NotBootable, match="its shim is revoked"):
+        urls.url(replace(NODE, secure_boot=True), HERE, HANDS)
 
 
 @pytest.mark.usefixtures("judged")

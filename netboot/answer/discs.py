@@ -23,21 +23,31 @@ def path_of(node: Node, mac: Mac) -> str:
     return f"/media/{mac.replace(':', '-')}/{disc(node)}"
 
 
-def refuse_disc(node: Node, profile: Profile | None, image: str, judged: Mapping[str, str]) -> None:
-    """See that a CD of ours is something that ``node``'s firmware starts.
+def refuse_arm64(node: Node, profile: Profile | None) -> None:
+    """See that a CD of ours is for ``node``'s processor.
 
     Args:
         node: in effect.
         profile: the node's; None where it has none.
-        image: what the CD is made of.
-        judged: loaders and why firmware would not start them, as ``Judged.loaders`` has them.
 
     Raises:
-        NotBootable: it is for another processor, or firmware would refuse it.
+        NotBootable: it is not.
     """
     if arch_of(profile) is Arch.ARM64:
         raise NotBootable(
             f"node {node.name}'s profile {node.profile} is for arm64, and a CD starts x64 alone"
         )
+
+
+def refuse_chain(image: str, judged: Mapping[str, str]) -> None:
+    """See that firmware starts a CD that is made of ``image``.
+
+    Args:
+        image: one of ``netboot.answer.springboard``.
+        judged: loaders and why firmware would not start them, as ``Judged.loaders`` has them.
+
+    Raises:
+        NotBootable: firmware with Secure Boot would refuse it.
+    """
     if image == SECURE and (problem := judged.get(CHAIN)):
-        raise NotBootable(f"the shim of image {image} {problem}")
+        raise NotBootable(f"image {image}: its shim {problem}; netboot image fetch {image}")

@@ -8,8 +8,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from netboot.answer.discs import disc
-from netboot.answer.springboard import CHAIN, PLAIN, SECURE, Patched, Springboard, patched
+from netboot.answer.discs import disc, refuse_arm64, refuse_chain
+from netboot.answer.springboard import PLAIN, SECURE, Patched, Springboard, patched
 from netboot.boot.machines import MAX_MACHINES, Machines
 from netboot.boot.personal import Personal
 from netboot.boot.tables import remember
@@ -81,8 +81,7 @@ class Springboards:
     def _made(self, mac: Mac, image: str, local: str) -> Patched:
         if not self._has(image):
             raise NotBootable(f"image {image} is not there: netboot image fetch {image}")
-        if image == SECURE and (problem := self._machines.rules.signed.get(CHAIN)):
-            raise NotBootable(f"the shim on it {problem}")
+        self._refuse(mac, image)
         servers = self._machines.servers(local)
         return patched(self._there[image], self._personal.springboard(image, mac, servers))
 
@@ -98,7 +97,22 @@ class Springboards:
         name = disc(node)
         if not self._has(MEDIA[name]):
             raise NotServed(f"no such medium; netboot image fetch {MEDIA[name]}")
+        try:
+            self._refuse(mac, MEDIA[name])
+        except NotBootable as problem:
+            raise NotServed(str(problem)) from problem
         return [name]
+
+    def _refuse(self, mac: Mac, image: str) -> None:
+        """See that the machine ``mac`` starts from a CD that is made of ``image``.
+
+        Raises:
+            NotBootable: it does not.
+        """
+        machines = self._machines
+        if (node := machines.node(machines.as_ipxe(mac))) is not None:
+            refuse_arm64(node, machines.rules.profiles.get(node.profile or ""))
+        refuse_chain(image, machines.rules.signed)
 
     def _has(self, image: str) -> bool:
         """Whether it is there; a BMC may be told of one as soon as it is fetched."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from netboot.answer.discs import refuse_disc
+from netboot.answer.discs import refuse_arm64, refuse_chain
 from netboot.answer.profiles import load_profiles
 from netboot.answer.render import Templates
 from netboot.answer.script import springboard_script
@@ -73,7 +73,8 @@ def _refuse(node: Node, image: str, found: Settings) -> None:
     profile = load_profiles(found.templates).get(node.profile or "")
     held = library.installed(found.images_dir) if image == SECURE else ()
     try:
-        refuse_disc(node, profile, image, judge(held).loaders)
+        refuse_arm64(node, profile)
+        refuse_chain(image, judge(held).loaders)
     except NotBootable as problem:
         raise ConfigError(COMMAND_LINE, "", str(problem)) from None
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from netboot.answer.discs import image_of, path_of, refuse_disc
+from netboot.answer.discs import image_of, path_of, refuse_arm64, refuse_chain
 from netboot.bmc.driver import Driver, ReadsImages
 from netboot.clients import KINDS, arch_of
 from netboot.config import Settings
@@ -66,12 +66,14 @@ class Springboards:
         """
         if not node.macs or (base := self._base(bmc.address.host)) is None:
             return None
-        held = library.installed(self._settings.images_dir) if node.secure_boot else ()
-        profile = self._profiles().get(node.profile or "")
-        refuse_disc(node, profile, image_of(node), judge(held).loaders)
-        ours = base + path_of(node, node.macs[0])
+        refuse_arm64(node, self._profiles().get(node.profile or ""))
+        ours, image = base + path_of(node, node.macs[0]), image_of(node)
         url = self.readable(ours, hands)
-        return url if url != ours or self._supply.has(image_of(node)) else None
+        if url == ours and not self._supply.has(image):
+            return None
+        if node.secure_boot:
+            refuse_chain(image, judge(library.installed(self._settings.images_dir)).loaders)
+        return url
 
     def loader(self, node: Node) -> str | None:
         """The URL of what UEFI HTTP Boot of ``node`` loads, as its firmware reaches us.
