@@ -3,7 +3,7 @@
 import pytest
 
 from netboot.media.needed import needed
-from netboot.model import Group, Mac, Node, Profile
+from netboot.model import Group, Mac, Node, Profile, State
 from netboot.snapshot import Snapshot
 
 MAC = (Mac("52:54:00:00:00:01"),)
@@ -11,6 +11,7 @@ PROFILES = {
     "debian-12": Profile("debian-12", "s", "debian-12"),
     "laptops": Profile("laptops", "s", "debian-13", vars={"firmware": "true"}),
     "local": Profile("local", "s"),
+    "rescue": Profile("rescue", "s", "debian-13"),
     "arm": Profile("arm", "s", "debian-13-arm64"),
 }
 LOADERS = {"ipxe": "every machine begins with"}
@@ -35,6 +36,12 @@ LOADERS = {"ipxe": "every machine begins with"}
             (Group("a1", {"rack": "a1"}, "laptops"),),
             "ignore",
             {"debian-13": "node n1 boots", "debian-13-firmware": "node n1 boots"},
+        ),
+        (
+            Node("n1", MAC, "local", state=State.RESCUE),
+            (),
+            "ignore",
+            {"debian-13": "node n1, whose state is rescue, boots"},
         ),
         (
             Node("n1", MAC, "local", secure_boot=True),

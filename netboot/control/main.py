@@ -39,6 +39,7 @@ from netboot.control.planes import Planes
 from netboot.control.sealed import complaint, unopened
 from netboot.control.sockets import listen_tcp, listen_unix
 from netboot.control.springboards import Springboards
+from netboot.control.stock import Stock
 from netboot.control.supply import Fetch, Supply
 from netboot.control.tls import Certificate
 from netboot.jobs.bmc_locks import BmcLocks
@@ -121,7 +122,10 @@ class _Control:
         locks, screens = BmcLocks(store, owner), screens_in(settings.data_dir)
         opener = partial(open_for, commands=settings.power_commands)
         planes = Planes()
-        springboards = Springboards(settings, planes, profiles, Supply(settings, fetch))
+        supply = Supply(settings, fetch)
+        springboards = Springboards(settings, planes, profiles, supply)
+        unknown = settings.dhcp.unknown
+        self._stock = Stock(supply, store.snapshot, profiles, unknown) if fetch else None
         self._actions = Actions(
             store,
             safe,
@@ -185,6 +189,8 @@ class _Control:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._news.run())
             group.create_task(self._wake_jobs())
+            if self._stock is not None:
+                group.create_task(self._stock.run(self._news.fresh))
             url, password = self._settings.database, self._settings.database_password_file
             if is_postgresql(url):
                 from netboot.control.listener import listen  # noqa: PLC0415 -- loads psycopg

@@ -1,9 +1,13 @@
-"""Images that are fetched when they are needed first: what nobody asked for when we started."""
+"""Images that are fetched when they are needed first: what nobody asked for when we started.
+
+Each is tried again every ``AGAIN`` seconds as long as it is needed, one image after the other.
+"""
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netboot.config import Settings
 from netboot.errors import NetbootError
@@ -44,34 +48,58 @@ class Supply:
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
-        self._tries: dict[str, tuple[float, threading.Thread]] = {}
+        self._tries: dict[str, tuple[float, threading.Thread | None]] = {}
+        self._turn = threading.Lock()
+        """Two cannot fetch into one folder at once."""
+        self._said: dict[str, str] = {}
+        """What was wrong with each last, which is not said again."""
 
     def has(self, image: str) -> bool:
         """Whether it is there; waits ``WAIT`` seconds at most for one that is being fetched."""
-        current = self._images_dir / image / CURRENT
-        if self._fetch is not None and not current.exists():
-            self._try(image, self._fetch).join(WAIT)
-        return current.exists()
+        if self._is_missing(image) and (trying := self._try(image)) is not None:
+            trying.join(WAIT)
+        return not self._is_missing(image)
 
-    def _try(self, image: str, fetch: Fetch) -> threading.Thread:
-        """The thread that fetches it, or did so lately."""
+    def want(self, images: Iterable[str]) -> None:
+        """Have those that are missing fetched, in their order, and wait for none."""
+        for image in images:
+            if self._is_missing(image):
+                self._try(image)
+
+    def was_tried(self, images: Iterable[str]) -> None:
+        """Somebody tried to fetch these just now: those that are missing wait for ``AGAIN``."""
         with self._lock:
-            begun, thread = self._tries.get(image, (0.0, None))
+            self._tries.update(dict.fromkeys(images, (self._clock(), None)))
+
+    def _is_missing(self, image: str) -> bool:
+        return not (self._images_dir / image / CURRENT).exists()
+
+    def _try(self, image: str) -> threading.Thread | None:
+        """The thread that fetches it, or did so lately; None where there is none."""
+        if (fetch := self._fetch) is None:
+            return None
+        with self._lock:
+            begun, thread = self._tries.get(image, (-math.inf, None))
             now = self._clock()
-            if thread is None or (not thread.is_alive() and now - begun >= AGAIN):
-                thread = threading.Thread(target=_told, args=(image, fetch), daemon=True)
+            under_way = thread is not None and thread.is_alive()
+            if not under_way and now - begun >= AGAIN:
+                thread = threading.Thread(target=self._told, args=(image, fetch), daemon=True)
                 self._tries[image] = now, thread
                 thread.start()
             return thread
 
-
-def _told(image: str, fetch: Fetch) -> None:
-    try:
-        fetch(image)
-    except NetbootError as problem:
-        log.warning("image %s is not fetched: %s", image, problem)
-    else:
-        log.warning("image %s is fetched", image)
+    def _told(self, image: str, fetch: Fetch) -> None:
+        with self._turn:
+            try:
+                fetch(image)
+            except NetbootError as error:
+                problem = str(error)
+                if self._said.get(image) != problem:
+                    log.warning("image %s is not fetched: %s", image, problem)
+                self._said[image] = problem
+            else:
+                self._said.pop(image, None)
+                log.warning("image %s is fetched", image)
 
 
 def from_mirror(settings: Settings) -> Fetch:
