@@ -42,6 +42,11 @@ _ENDED_BY = {State.RESCUE: "rescue", State.MAINTENANCE: "maintenance", State.RET
 """The commands that end them, by ``--off``."""
 
 
+def by_state(state: State) -> str | None:
+    """The profile that a node boots by its state alone; None where it is its own, or none."""
+    return _BOOTS.get(state, (None, ""))[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the site says.

@@ -64,7 +64,7 @@ class Bearers:
             AlreadyGiven: this boot has had it.
             NotServed: the token or the name is not good.
         """
-        client, profile = self._bearer(token)
+        client, profile = self._bearer(self._tokens.check(token))
         mac, node = client.mac, self._machines.node(client)
         server = self._machines.server(local)
         kind = Kind.FILE if name == CHAP_FILE else Kind.PRESEED
@@ -94,12 +94,13 @@ class Bearers:
         Raises:
             NotServed: the token is not good.
         """
-        if last and self._is_heard(token, peer):
+        grant = self._tokens.check(token)
+        if last and self._is_heard(grant, peer):
             return
         try:
-            client, erases = self._reporter(token)
+            client, erases = self._reporter(grant)
         except NotServed:
-            if last and self._is_installed(token):
+            if last and self._is_installed(grant):
                 return
             raise
         mac, node = client.mac, self._machines.node(client)
@@ -119,24 +120,22 @@ class Bearers:
         else:
             self._machines.record(Kind.PROGRESS, mac, detail or "it is at work", **said)
 
-    def _is_heard(self, token: str, peer: str) -> bool:
+    def _is_heard(self, grant: Grant, peer: str) -> bool:
         """Whether this boot has called home before: it does again where our answer was lost.
 
         Raises:
-            NotServed: it is no token, or another boot's address shows it.
+            NotServed: another boot's address shows it.
         """
-        grant = self._tokens.check(token)
         if not self._machines.installations.has_called(grant.mac, grant.installation):
             return False
         self._shown(grant.mac, peer)
         return True
 
-    def _is_installed(self, token: str) -> bool:
+    def _is_installed(self, grant: Grant) -> bool:
         """Whether a good token's installation counts as done, as where somebody said that it is.
 
         Its machine is answered then, or it would call home for ever.
         """
-        grant = self._tokens.check(token)
         node = self._machines.node(self._machines.as_loaded(grant.mac))
         if node is None or node.state is not State.INSTALLED:
             return False
@@ -147,31 +146,29 @@ class Bearers:
         volume = self._machines.volume(node)
         return "" if volume is None else failures(volume).get(query.get("failed", ""), "")
 
-    def _reporter(self, token: str) -> tuple[Client, bool]:
+    def _reporter(self, grant: Grant) -> tuple[Client, bool]:
         """Whose boot a token is of, and whether that erases its disk.
 
         An installer that was given up, for it took too long, is still heard: it may get there.
 
         Raises:
-            NotServed: it is no token, or that boot has nothing more to say.
+            NotServed: that boot has nothing more to say.
         """
-        grant = self._tokens.check(token)
         client = self._machines.as_loaded(grant.mac)
         node = self._machines.node(client)
         given_up = node is not None and node.state is State.FAILED
         done = self._machines.installations.is_done(grant.mac, node)
         if given_up and not done and grant.installation == _installation(node):
             return client, True
-        client, profile = self._bearer(token)
+        client, profile = self._bearer(grant)
         return client, profile.erases
 
-    def _bearer(self, token: str) -> tuple[Client, Profile]:
+    def _bearer(self, grant: Grant) -> tuple[Client, Profile]:
         """Whose boot a token is of, and what it boots.
 
         Raises:
-            NotServed: it is no token, or that boot has nothing more to get or say.
+            NotServed: that boot has nothing more to get or say.
         """
-        grant = self._tokens.check(token)
         client = self._machines.as_loaded(grant.mac)
         try:
             return client, self._opened(grant, client)

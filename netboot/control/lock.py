@@ -56,7 +56,7 @@ def lock_to_serve(run_dir: Path, patience: float = PATIENCE) -> Iterator[None]:
         deadline = time.monotonic() + patience
         while not serving.taken():
             if time.monotonic() >= deadline:
-                raise Held(serving.path, f"{serving.holder()}: netboot runs there already")
+                raise _served_by(serving)
             time.sleep(_PAUSE)
         serving.sign()
         told = time.monotonic() + patience
@@ -92,12 +92,16 @@ def lock_for_command(run_dir: Path, patience: float = PATIENCE) -> Iterator[None
         yield
 
 
+def _served_by(serving: "_File") -> Held:
+    return Held(serving.path, f"{serving.holder()}: netboot runs there already")
+
+
 def _in_the_way(run_dir: Path, lock: "_File") -> Held | None:
     """Who keeps a command from having ``lock``; None where it has it now."""
     if (run_dir / SERVING).exists():  # who serves makes it, so that it is that user's
         with _opened(run_dir, SERVING) as serving:
             if not serving.taken(shared=True):  # for an instant, and other commands may as well
-                return Held(serving.path, f"{serving.holder()}: netboot runs there already")
+                return _served_by(serving)
     return None if lock.taken() else Held(lock.path, f"{lock.holder()}, a netboot command")
 
 

@@ -46,13 +46,14 @@ class Stock:
 
         What was needed when we started was tried by whoever started us, and is tried again later.
         """
+        ticket = fresh.ticket()
         self._supply.was_tried(await asyncio.to_thread(self._needed))
         while True:
-            ticket = fresh.ticket()
-            self._supply.want(await asyncio.to_thread(self._needed))
             await asyncio.sleep(PAUSE)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ticket.wait(), AGAIN)
+            ticket = fresh.ticket()
+            self._supply.want(await asyncio.to_thread(self._needed))
 
     def _needed(self) -> list[str]:
         """The images that can be fetched; those of a person's own are that person's to add."""

@@ -5,16 +5,14 @@ from collections.abc import Collection, Iterator, Mapping
 from netboot.answer.catalogue import AT_ROOT
 from netboot.answer.discs import image_of
 from netboot.clients import KINDS, arch_of
-from netboot.model import Profile, State
-from netboot.policy import IGNORE, RESCUE, WIPE
+from netboot.model import Profile
+from netboot.policy import IGNORE, by_state
 from netboot.snapshot import Snapshot
 
 FIRMWARE_SUFFIX = "-firmware"
 """``debian-12-firmware`` is the firmware for what ``debian-12`` boots."""
 FIRMWARE_VARIABLE = "firmware"
 """The variable of a node, group or profile that asks for it, by being ``true``."""
-_INSTEAD = {State.RESCUE: RESCUE, State.WIPING: WIPE}
-"""What a node in such a state boots, whatever its profile."""
 
 
 def needed(
@@ -55,7 +53,7 @@ def _asking(snapshot: Snapshot, unknown: str) -> Iterator[tuple[str, Mapping[str
     """Profile, variables of its own, and half a sentence, for each who asks."""
     for node in snapshot.nodes_in_effect():
         yield node.profile or "", node.vars, f"node {node.name} boots"
-        if (instead := _INSTEAD.get(node.state)) is not None:
+        if (instead := by_state(node.state)) is not None:
             yield instead, node.vars, f"node {node.name}, whose state is {node.state}, boots"
     if unknown != IGNORE:
         yield unknown, {}, "unknown machines boot"
